@@ -1,0 +1,593 @@
+"""A hash table of byte keys in packed, immutable buckets that grows one bucket at a time.
+
+It owns the entries of a database, of a large hash, set and the dictionary of a sorted set. It knows nothing of
+what a payload means. About eight entries stand back to back in one immutable `bytes` per bucket:
+
+    offset  0      1..2     3      4      5..        then          then
+            tag    length   meta   klen   extra      expire        key              payload
+            u8     u16 LE   u8     u8     n bytes    i64 LE, ms    klen bytes       to the entry's end
+
+    meta    bits 0-3 kind, the owner's    bit 4 payload is an i32 slot of `objects`
+            bit 5 key is an i32 slot      bit 6 the expire field is there
+
+    worked example (extra = 0): key b"ab", payload b"1", hash tag 0x7f
+            7f 08 00 00 02 61 62 31
+
+The number of buckets follows linear hashing: bucket `split` is the next to be divided, a key belongs to
+`hash & mask`, or to `hash & (2 * mask + 1)` where that bucket was divided already. So no operation ever touches
+more than a few buckets: there is no rehash pause, and a cursor that walks the hash space in bit-reversed order
+visits every key that stays in the table throughout, whatever grows or shrinks meanwhile (the guarantee of SCAN).
+
+Invariants: `count` entries in all; every entry is in the bucket its hash names; a bucket is replaced, never
+changed; `earliest[i]` (once any entry has an expire time) is at most the smallest expire time in bucket i.
+"""
+
+from typing import Final, final
+
+from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
+from librt.vecs import append as vec_append
+from librt.vecs import pop as vec_pop
+from librt.vecs import vec
+from mypy_extensions import i32, i64
+
+META_KIND: Final = 0x0F
+META_OBJECT: Final = 0x10
+META_KEY_OBJECT: Final = 0x20
+META_EXPIRE: Final = 0x40
+
+HEADER_BYTES: Final = 5
+ENTRIES_PER_BUCKET: Final = 8
+MIN_ENTRIES_PER_BUCKET: Final = 3
+KEY_EMBED_MAX_BYTES: Final = 254
+PAYLOAD_EMBED_MAX_BYTES: Final = 512
+NEVER: Final = 0x7FFFFFFFFFFFFFFF
+
+
+def resident_bytes(length: i64) -> i64:
+    """Resident bytes of a `bytes` object of that length, as the allocator rounds them."""
+    return (length + 33 + 15) & -16
+
+
+def bytes_equal_at(data: bytes, start: i64, key: bytes) -> bool:
+    """Whether data[start:start+len(key)] == key, without taking the slice. The range must exist."""
+    n: i64 = len(key)
+    i: i64 = 0
+    while i + 8 <= n:
+        if read_i64_le(data, start + i) != read_i64_le(key, i):
+            return False
+        i += 8
+    while i < n:
+        if data[start + i] != key[i]:
+            return False
+        i += 1
+    return True
+
+
+@final
+class PackedTable:
+    """bytes -> (kind, extra bytes, expire time in ms, payload); see the module's layout."""
+
+    def __init__(self, extra_bytes: i64) -> None:
+        self.extra: i64 = extra_bytes
+        self.count: i64 = 0
+        self.buckets: list[bytes] = [b""]
+        self.mask: i64 = 0
+        self.split: i64 = 0
+        self.objects: list[object] = []
+        self.free_slots: list[int] = []
+        self.earliest: vec[i64] = vec[i64]()
+        self.tracks_expires: bool = False
+        self.expires_count: i64 = 0
+        self.bytes_used: i64 = 128
+        self.writer: BytesWriter = BytesWriter()
+        self.writer2: BytesWriter = BytesWriter()
+        # Where the last find() ended: valid until the next change of the table.
+        self.at_bucket: i64 = 0
+        self.at_entry: i64 = 0
+        self.at_end: i64 = 0
+        self.at_meta: i64 = 0
+        self.at_extra: i64 = 0
+        self.at_expire: i64 = 0  # ms, 0 where the entry has none
+        self.at_payload: i64 = 0
+
+    # -- looking up ---------------------------------------------------------------------------------------
+
+    def bucket_of(self, hashed: i64) -> i64:
+        index: i64 = hashed & self.mask
+        if index < self.split:
+            index = hashed & (2 * self.mask + 1)
+        return index
+
+    def find(self, key: bytes) -> bool:
+        """Find the entry of `key` and leave its position in the at_ fields; False where there is none."""
+        hashed: i64 = hash(key)
+        index: i64 = hashed & self.mask
+        if index < self.split:
+            index = hashed & (2 * self.mask + 1)
+        self.at_bucket = index
+        bucket: bytes = self.buckets[index]
+        tag: i64 = (hashed >> 48) & 0xFF
+        key_bytes: i64 = len(key)
+        size: i64 = len(bucket)
+        position: i64 = 0
+        while position < size:
+            end: i64 = position + i64(read_i16_le(bucket, position + 1))
+            if i64(bucket[position]) == tag:
+                meta: i64 = i64(bucket[position + 3])
+                extra: i64 = position + HEADER_BYTES
+                start: i64 = extra + self.extra
+                if meta & META_EXPIRE:
+                    start += 8
+                if meta & META_KEY_OBJECT:
+                    if key_bytes > KEY_EMBED_MAX_BYTES:
+                        stored = self.objects[i64(read_i32_le(bucket, start))]
+                        if stored == key:
+                            self.note_entry(bucket, position, end, meta, extra, start + 4)
+                            return True
+                elif i64(bucket[position + 4]) == key_bytes and bytes_equal_at(bucket, start, key):
+                    self.note_entry(bucket, position, end, meta, extra, start + key_bytes)
+                    return True
+            position = end
+        return False
+
+    def note_entry(self, bucket: bytes, entry: i64, end: i64, meta: i64, extra: i64, payload: i64) -> None:
+        self.at_entry = entry
+        self.at_end = end
+        self.at_meta = meta
+        self.at_extra = extra
+        self.at_expire = read_i64_le(bucket, extra + self.extra) if meta & META_EXPIRE else 0
+        self.at_payload = payload
+
+    def found_payload(self) -> bytes:
+        """The payload of the entry found last, which must be bytes."""
+        bucket: bytes = self.buckets[self.at_bucket]
+        if self.at_meta & META_OBJECT:
+            held = self.objects[i64(read_i32_le(bucket, self.at_payload))]
+            assert isinstance(held, bytes)
+            return held
+        return bucket[self.at_payload : self.at_end]
+
+    def found_object(self) -> object:
+        """The object of the entry found last, whose meta has META_OBJECT."""
+        return self.objects[i64(read_i32_le(self.buckets[self.at_bucket], self.at_payload))]
+
+    def get(self, key: bytes) -> bytes | None:
+        """The payload of `key`."""
+        return self.found_payload() if self.find(key) else None
+
+    def contains(self, key: bytes) -> bool:
+        return self.find(key)
+
+    # -- changing -----------------------------------------------------------------------------------------
+
+    def put(self, key: bytes, payload: bytes) -> bool:
+        """Set the payload of `key`, keeping its expire time; True where the key is new."""
+        if self.find(key):
+            self.replace_found(key, self.at_meta & META_KIND, payload, self.at_expire)
+            return False
+        self.insert(key, 0, payload, 0)
+        return True
+
+    def insert(self, key: bytes, kind: i64, payload: bytes, expire_ms: i64) -> None:
+        """Add a key that find() has just not found. The extra bytes are zero."""
+        if len(payload) > PAYLOAD_EMBED_MAX_BYTES:
+            self.insert_object(key, kind, payload, expire_ms)
+            return
+        self.start_entry_at_end(key, kind, i64(len(payload)), expire_ms)
+        self.writer.write(payload)
+        self.finish_insert(expire_ms)
+
+    def insert_object(self, key: bytes, kind: i64, held: object, expire_ms: i64) -> i64:
+        """Add a key whose payload is held by reference; answer the slot."""
+        slot: i64 = self.hold(held)
+        self.start_entry_at_end(key, kind | META_OBJECT, 4, expire_ms)
+        write_i32_le(self.writer, i32(slot))
+        self.finish_insert(expire_ms)
+        return slot
+
+    def start_entry_at_end(self, key: bytes, meta: i64, payload_bytes: i64, expire_ms: i64) -> None:
+        writer = self.writer
+        writer.truncate(0)
+        writer.write(self.buckets[self.at_bucket])
+        self.write_entry_head(writer, key, meta, payload_bytes, expire_ms)
+
+    def write_entry_head(self, writer: BytesWriter, key: bytes, meta: i64, payload_bytes: i64, expire_ms: i64) -> None:
+        hashed: i64 = hash(key)
+        key_bytes: i64 = len(key)
+        slot: i64 = -1
+        if key_bytes > KEY_EMBED_MAX_BYTES:
+            slot = self.hold(key)
+            key_bytes = 4
+            meta |= META_KEY_OBJECT
+        length: i64 = HEADER_BYTES + self.extra + key_bytes + payload_bytes
+        if expire_ms != 0:
+            meta |= META_EXPIRE
+            length += 8
+        writer.append((hashed >> 48) & 0xFF)
+        writer.append(length & 0xFF)
+        writer.append((length >> 8) & 0xFF)
+        writer.append(meta & 0xFF)
+        writer.append(key_bytes & 0xFF)
+        i: i64 = 0
+        while i < self.extra:
+            writer.append(0)
+            i += 1
+        if expire_ms != 0:
+            write_i64_le(writer, expire_ms)
+        if slot >= 0:
+            write_i32_le(writer, i32(slot))
+        else:
+            writer.write(key)
+
+    def finish_insert(self, expire_ms: i64) -> None:
+        index: i64 = self.at_bucket
+        self.set_bucket(index, self.writer.getvalue())
+        self.count += 1
+        if expire_ms != 0:
+            self.expires_count += 1
+            self.note_expire(index, expire_ms)
+        if self.count > i64(len(self.buckets)) * ENTRIES_PER_BUCKET:
+            self.grow()
+
+    def replace_found(self, key: bytes, kind: i64, payload: bytes, expire_ms: i64) -> None:
+        """Give the entry found last a new kind, payload and expire time; its extra bytes stay."""
+        size: i64 = len(payload)
+        if size > PAYLOAD_EMBED_MAX_BYTES:
+            self.replace_found_object(key, kind, payload, expire_ms)
+            return
+        bucket: bytes = self.buckets[self.at_bucket]
+        writer = self.writer
+        if size == self.at_end - self.at_payload and expire_ms == self.at_expire and not self.at_meta & META_OBJECT:
+            writer.truncate(0)
+            writer.write(bucket)
+            writer[self.at_entry + 3] = ((self.at_meta & ~META_KIND) | kind) & 0xFF  # type: ignore[assignment]
+            position: i64 = self.at_payload
+            i: i64 = 0
+            while i < size:
+                writer[position + i] = payload[i]  # type: ignore[assignment]
+                i += 1
+            self.buckets[self.at_bucket] = writer.getvalue()
+            return
+        self.start_replacement(key, kind, size, expire_ms)
+        writer.write(payload)
+        self.finish_replacement(expire_ms)
+
+    def replace_found_object(self, key: bytes, kind: i64, held: object, expire_ms: i64) -> i64:
+        """As replace_found, for a payload held by reference; answer the slot."""
+        self.start_replacement(key, kind | META_OBJECT, 4, expire_ms)
+        slot: i64 = self.hold(held)
+        write_i32_le(self.writer, i32(slot))
+        self.finish_replacement(expire_ms)
+        return slot
+
+    def start_replacement(self, key: bytes, meta: i64, payload_bytes: i64, expire_ms: i64) -> None:
+        """Write the bucket without the entry found last, then that entry's new head at the end."""
+        bucket: bytes = self.buckets[self.at_bucket]
+        self.release_found(bucket)
+        writer = self.writer
+        writer.truncate(0)
+        if self.at_entry > 0:
+            writer.write(bucket[: self.at_entry])
+        if self.at_end < i64(len(bucket)):
+            writer.write(bucket[self.at_end :])
+        entry: i64 = len(writer)
+        self.write_entry_head(writer, key, meta, payload_bytes, expire_ms)
+        i: i64 = 0
+        while i < self.extra:
+            writer[entry + HEADER_BYTES + i] = bucket[self.at_extra + i]  # type: ignore[assignment]
+            i += 1
+
+    def finish_replacement(self, expire_ms: i64) -> None:
+        if self.at_expire != 0:
+            self.expires_count -= 1
+        self.set_bucket(self.at_bucket, self.writer.getvalue())
+        if expire_ms != 0:
+            self.expires_count += 1
+            self.note_expire(self.at_bucket, expire_ms)
+
+    def set_found_expire(self, expire_ms: i64) -> None:
+        """Change only the expire time (0: none) of the entry found last; slots stay as they are."""
+        if expire_ms == self.at_expire:
+            return
+        bucket: bytes = self.buckets[self.at_bucket]
+        entry: i64 = self.at_entry
+        body: i64 = self.at_extra + self.extra
+        meta: i64 = self.at_meta & ~META_EXPIRE
+        length: i64 = self.at_end - entry
+        if self.at_expire != 0:
+            body += 8
+            length -= 8
+        if expire_ms != 0:
+            meta |= META_EXPIRE
+            length += 8
+        writer = self.writer
+        writer.truncate(0)
+        writer.write(bucket[:entry])
+        writer.write(bucket[self.at_end :])
+        writer.append(bucket[entry])
+        writer.append(length & 0xFF)
+        writer.append((length >> 8) & 0xFF)
+        writer.append(meta & 0xFF)
+        writer.write(bucket[entry + 4 : self.at_extra + self.extra])
+        if expire_ms != 0:
+            write_i64_le(writer, expire_ms)
+        writer.write(bucket[body : self.at_end])
+        self.finish_replacement(expire_ms)
+
+    def set_found_extra24(self, value: i64) -> None:
+        """Write the low 24 bits of value into the three extra bytes of the entry found last."""
+        writer = self.writer
+        writer.truncate(0)
+        writer.write(self.buckets[self.at_bucket])
+        position: i64 = self.at_extra
+        writer[position] = value & 0xFF  # type: ignore[assignment]
+        writer[position + 1] = (value >> 8) & 0xFF  # type: ignore[assignment]
+        writer[position + 2] = (value >> 16) & 0xFF  # type: ignore[assignment]
+        self.buckets[self.at_bucket] = writer.getvalue()
+
+    def remove_found(self) -> None:
+        """Remove the entry found last."""
+        bucket: bytes = self.buckets[self.at_bucket]
+        self.release_found(bucket)
+        if self.at_entry == 0:
+            rest = bucket[self.at_end :]
+        elif self.at_end == i64(len(bucket)):
+            rest = bucket[: self.at_entry]
+        else:
+            rest = bucket[: self.at_entry] + bucket[self.at_end :]
+        self.set_bucket(self.at_bucket, rest)
+        self.count -= 1
+        if self.at_expire != 0:
+            self.expires_count -= 1
+        buckets: i64 = len(self.buckets)
+        if buckets > 1 and self.count < buckets * MIN_ENTRIES_PER_BUCKET:
+            self.shrink()
+
+    def remove(self, key: bytes) -> bool:
+        if not self.find(key):
+            return False
+        self.remove_found()
+        return True
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.count = 0
+        self.buckets = [b""]
+        self.mask = 0
+        self.split = 0
+        self.objects = []
+        self.free_slots = []
+        self.earliest = vec[i64]()
+        self.tracks_expires = False
+        self.expires_count = 0
+        self.bytes_used = 128
+
+    # -- objects held beside the buckets ------------------------------------------------------------------
+
+    def hold(self, held: object) -> i64:
+        if isinstance(held, bytes):
+            self.bytes_used += resident_bytes(len(held)) + 8
+        if self.free_slots:
+            slot: i64 = self.free_slots.pop()
+            self.objects[slot] = held
+            return slot
+        self.objects.append(held)
+        return i64(len(self.objects)) - 1
+
+    def release(self, slot: i64) -> None:
+        held = self.objects[slot]
+        if isinstance(held, bytes):
+            self.bytes_used -= resident_bytes(len(held)) + 8
+        self.objects[slot] = None
+        self.free_slots.append(slot)
+
+    def release_found(self, bucket: bytes) -> None:
+        meta: i64 = self.at_meta
+        if meta & META_OBJECT:
+            self.release(i64(read_i32_le(bucket, self.at_payload)))
+        if meta & META_KEY_OBJECT:
+            self.release(i64(read_i32_le(bucket, self.at_payload - 4)))
+
+    # -- growing and shrinking ----------------------------------------------------------------------------
+
+    def set_bucket(self, index: i64, data: bytes) -> None:
+        old: i64 = len(self.buckets[index])
+        size: i64 = len(data)
+        self.bytes_used += resident_bytes(size) - resident_bytes(old)
+        self.buckets[index] = data
+
+    def key_at(self, bucket: bytes, position: i64) -> bytes:
+        """The key of the entry at that position of a bucket."""
+        meta: i64 = i64(bucket[position + 3])
+        start: i64 = position + HEADER_BYTES + self.extra
+        if meta & META_EXPIRE:
+            start += 8
+        if meta & META_KEY_OBJECT:
+            held = self.objects[i64(read_i32_le(bucket, start))]
+            assert isinstance(held, bytes)
+            return held
+        return bucket[start : start + i64(bucket[position + 4])]
+
+    def grow(self) -> None:
+        """Divide bucket `split` into itself and a new last bucket."""
+        bit: i64 = self.mask + 1
+        bucket: bytes = self.buckets[self.split]
+        stay = self.writer
+        leave = self.writer2
+        stay.truncate(0)
+        leave.truncate(0)
+        size: i64 = len(bucket)
+        position: i64 = 0
+        while position < size:
+            end: i64 = position + i64(read_i16_le(bucket, position + 1))
+            hashed: i64 = hash(self.key_at(bucket, position))
+            if hashed & bit:
+                leave.write(bucket[position:end])
+            else:
+                stay.write(bucket[position:end])
+            position = end
+        self.bytes_used += resident_bytes(0) + 8
+        self.buckets.append(b"")
+        self.set_bucket(self.split, stay.getvalue())
+        self.set_bucket(i64(len(self.buckets)) - 1, leave.getvalue())
+        if self.tracks_expires:
+            self.earliest = vec_append(self.earliest, self.earliest[self.split])
+        self.split += 1
+        if self.split == bit:
+            self.mask = 2 * self.mask + 1
+            self.split = 0
+
+    def shrink(self) -> None:
+        """Take the last bucket back into the one that it was divided from."""
+        if self.split == 0:
+            self.mask >>= 1
+            self.split = self.mask + 1
+        self.split -= 1
+        last = self.buckets.pop()
+        self.bytes_used -= resident_bytes(len(last)) + 8
+        if last:
+            self.set_bucket(self.split, self.buckets[self.split] + last)
+        if self.tracks_expires:
+            self.earliest, moved = vec_pop(self.earliest)
+            if moved < self.earliest[self.split]:
+                self.earliest[self.split] = moved
+
+    # -- expire times -------------------------------------------------------------------------------------
+
+    def note_expire(self, index: i64, expire_ms: i64) -> None:
+        if not self.tracks_expires:
+            self.tracks_expires = True
+            n: i64 = len(self.buckets)
+            earliest = vec[i64](capacity=n)
+            i: i64 = 0
+            while i < n:
+                earliest = vec_append(earliest, NEVER)
+                i += 1
+            self.earliest = earliest
+        if expire_ms < self.earliest[index]:
+            self.earliest[index] = expire_ms
+
+    def expired_in(self, index: i64, now_ms: i64, keys: list[bytes]) -> None:
+        """Append the keys of bucket `index` whose expire time is before now, and renew earliest[index]."""
+        bucket: bytes = self.buckets[index]
+        size: i64 = len(bucket)
+        earliest: i64 = NEVER
+        position: i64 = 0
+        while position < size:
+            if i64(bucket[position + 3]) & META_EXPIRE:
+                expire: i64 = read_i64_le(bucket, position + HEADER_BYTES + self.extra)
+                if expire < now_ms:
+                    keys.append(self.key_at(bucket, position))
+                if expire < earliest:
+                    earliest = expire
+            position += i64(read_i16_le(bucket, position + 1))
+        self.earliest[index] = earliest
+
+    def next_expired_bucket(self, start: i64, now_ms: i64, limit: i64) -> i64:
+        """The first bucket in [start, start+limit) that may hold an expired entry, or -1."""
+        n: i64 = len(self.earliest)
+        end: i64 = start + limit
+        if end > n:
+            end = n
+        i: i64 = start
+        while i < end:
+            if self.earliest[i] < now_ms:
+                return i
+            i += 1
+        return -1
+
+    # -- walking ------------------------------------------------------------------------------------------
+
+    def keys_in(self, index: i64, keys: list[bytes]) -> None:
+        """Append the keys of bucket `index`."""
+        bucket: bytes = self.buckets[index]
+        size: i64 = len(bucket)
+        position: i64 = 0
+        while position < size:
+            keys.append(self.key_at(bucket, position))
+            position += i64(read_i16_le(bucket, position + 1))
+
+    def items_in(self, index: i64, flat: list[bytes]) -> None:
+        """Append key and payload (bytes) of each entry of bucket `index`, in turn."""
+        bucket: bytes = self.buckets[index]
+        size: i64 = len(bucket)
+        position: i64 = 0
+        while position < size:
+            end: i64 = position + i64(read_i16_le(bucket, position + 1))
+            meta: i64 = i64(bucket[position + 3])
+            start: i64 = position + HEADER_BYTES + self.extra
+            if meta & META_EXPIRE:
+                start += 8
+            key_end: i64 = start + i64(bucket[position + 4])
+            flat.append(self.key_at(bucket, position))
+            if meta & META_OBJECT:
+                held = self.objects[i64(read_i32_le(bucket, key_end))]
+                assert isinstance(held, bytes)
+                flat.append(held)
+            else:
+                flat.append(bucket[key_end:end])
+            position = end
+
+    def keys(self) -> list[bytes]:
+        """Every key."""
+        keys: list[bytes] = []
+        n: i64 = len(self.buckets)
+        i: i64 = 0
+        while i < n:
+            self.keys_in(i, keys)
+            i += 1
+        return keys
+
+    def items(self) -> list[bytes]:
+        """key, payload, key, payload ... of every entry; the payloads must be bytes."""
+        flat: list[bytes] = []
+        n: i64 = len(self.buckets)
+        i: i64 = 0
+        while i < n:
+            self.items_in(i, flat)
+            i += 1
+        return flat
+
+    def scan_bucket(self, cursor: i64) -> i64:
+        """The bucket that a scan at `cursor` (0 at the start) reads next."""
+        return self.bucket_of(cursor)
+
+    def scan_next(self, cursor: i64) -> i64:
+        """The cursor after the bucket of `cursor` was read; 0 when the walk is complete.
+
+        Read with its bits reversed, a cursor is a position in the hash space, and a bucket covers an interval
+        of it whose length is one over its modulus: the next cursor is the end of that interval.
+        """
+        mask: i64 = self.mask
+        if (cursor & mask) < self.split:
+            mask = 2 * mask + 1
+        # Increment the reversed low bits: clear the leading ones from the top, set the next zero.
+        bit: i64 = (mask + 1) >> 1
+        cursor &= mask
+        while bit and cursor & bit:
+            cursor &= ~bit
+            bit >>= 1
+        return cursor | bit
+
+    def entry_at_random(self, bucket_index: i64, nth: i64) -> i64:
+        """Position of the nth entry of a bucket, or -1 where it has fewer."""
+        bucket: bytes = self.buckets[bucket_index]
+        size: i64 = len(bucket)
+        position: i64 = 0
+        while position < size:
+            if nth == 0:
+                return position
+            nth -= 1
+            position += i64(read_i16_le(bucket, position + 1))
+        return -1
+
+    def entries_in(self, index: i64) -> i64:
+        """How many entries bucket `index` has."""
+        bucket: bytes = self.buckets[index]
+        size: i64 = len(bucket)
+        n: i64 = 0
+        position: i64 = 0
+        while position < size:
+            n += 1
+            position += i64(read_i16_le(bucket, position + 1))
+        return n
