@@ -170,7 +170,7 @@ def remove(data: bytes, value: i64) -> bytes:
 
 
 def validate(data: bytes, offset: i64 = 0) -> None:
-    """Raise CorruptError, its offset counted from `offset`, unless `data` is a sound intset to the last byte."""
+    """Raise CorruptError (its offset counted from `offset`) unless `data` is sound to the last byte."""
     size: i64 = len(data)
     if size < HEADER_BYTES:
         raise CorruptError("intset is shorter than its header", offset)

@@ -521,7 +521,7 @@ def equals_at(lp: bytes, pos: i64, element: bytes) -> bool:
 
 
 def validate(lp: bytes, offset: i64 = 0) -> None:
-    """Raise CorruptError, its offset counted from `offset`, unless `lp` is a sound listpack to the last byte."""
+    """Raise CorruptError (its offset counted from `offset`) unless `lp` is sound to the last byte."""
     size: i64 = len(lp)
     if size < HEADER_BYTES + 1:
         raise CorruptError("listpack is shorter than its header", offset)
