@@ -30,6 +30,8 @@ from librt.vecs import pop as vec_pop
 from librt.vecs import vec
 from mypy_extensions import i32, i64
 
+from gossamer.base.rng import Random64
+
 META_KIND: Final = 0x0F
 META_OBJECT: Final = 0x10
 META_KEY_OBJECT: Final = 0x20
@@ -41,6 +43,7 @@ MIN_ENTRIES_PER_BUCKET: Final = 3
 KEY_EMBED_MAX_BYTES: Final = 254
 PAYLOAD_EMBED_MAX_BYTES: Final = 512
 NEVER: Final = 0x7FFFFFFFFFFFFFFF
+RANDOM_ENTRIES_BOUND: Final = 40  # a bucket with more entries than this has a probability below 1e-7
 
 
 def resident_bytes(length: i64) -> i64:
@@ -69,6 +72,7 @@ class PackedTable:
 
     def __init__(self, extra_bytes: i64) -> None:
         self.extra: i64 = extra_bytes
+        self.new_extra: i64 = 0
         self.count: i64 = 0
         self.buckets: list[bytes] = [b""]
         self.mask: i64 = 0
@@ -169,7 +173,7 @@ class PackedTable:
         return True
 
     def insert(self, key: bytes, kind: i64, payload: bytes, expire_ms: i64) -> None:
-        """Add a key that find() has just not found. The extra bytes are zero."""
+        """Add a key that find() has just not found. Its extra bytes are the low bytes of `new_extra`."""
         if len(payload) > PAYLOAD_EMBED_MAX_BYTES:
             self.insert_object(key, kind, payload, expire_ms)
             return
@@ -208,9 +212,11 @@ class PackedTable:
         writer.append((length >> 8) & 0xFF)
         writer.append(meta & 0xFF)
         writer.append(key_bytes & 0xFF)
+        extra: i64 = self.new_extra
         i: i64 = 0
         while i < self.extra:
-            writer.append(0)
+            writer.append(extra & 0xFF)
+            extra >>= 8
             i += 1
         if expire_ms != 0:
             write_i64_le(writer, expire_ms)
@@ -569,18 +575,6 @@ class PackedTable:
             bit >>= 1
         return cursor | bit
 
-    def entry_at_random(self, bucket_index: i64, nth: i64) -> i64:
-        """Position of the nth entry of a bucket, or -1 where it has fewer."""
-        bucket: bytes = self.buckets[bucket_index]
-        size: i64 = len(bucket)
-        position: i64 = 0
-        while position < size:
-            if nth == 0:
-                return position
-            nth -= 1
-            position += i64(read_i16_le(bucket, position + 1))
-        return -1
-
     def entries_in(self, index: i64) -> i64:
         """How many entries bucket `index` has."""
         bucket: bytes = self.buckets[index]
@@ -591,3 +585,44 @@ class PackedTable:
             n += 1
             position += i64(read_i16_le(bucket, position + 1))
         return n
+
+    def find_random(self, rng: Random64) -> None:
+        """Leave a uniformly chosen entry in the at_ fields, as find() does. The table must not be empty.
+
+        A bucket is drawn, then accepted in proportion to its entries, so that every entry is equally likely.
+        """
+        buckets: i64 = len(self.buckets)
+        while True:
+            index: i64 = rng.below(buckets)
+            n: i64 = self.entries_in(index)
+            if n == 0 or (buckets > 1 and rng.below(RANDOM_ENTRIES_BOUND) >= n):
+                continue
+            self.note_nth(index, rng.below(n))
+            return
+
+    def note_nth(self, index: i64, nth: i64) -> None:
+        """Leave the nth entry of bucket `index`, which must exist, in the at_ fields."""
+        bucket: bytes = self.buckets[index]
+        position: i64 = 0
+        while nth > 0:
+            position += i64(read_i16_le(bucket, position + 1))
+            nth -= 1
+        self.at_bucket = index
+        self.note_position(bucket, position)
+
+    def note_position(self, bucket: bytes, position: i64) -> None:
+        """Leave the entry at that position of bucket `at_bucket` in the at_ fields."""
+        meta: i64 = i64(bucket[position + 3])
+        extra: i64 = position + HEADER_BYTES
+        payload: i64 = extra + self.extra + i64(bucket[position + 4])
+        if meta & META_EXPIRE:
+            payload += 8
+        self.note_entry(bucket, position, position + i64(read_i16_le(bucket, position + 1)), meta, extra, payload)
+
+    def found_key(self) -> bytes:
+        """The key of the entry found last."""
+        return self.key_at(self.buckets[self.at_bucket], self.at_entry)
+
+    def found_extra24(self) -> i64:
+        """The three extra bytes of the entry found last, as an unsigned number."""
+        return i64(read_i32_le(self.buckets[self.at_bucket], self.at_extra)) & 0xFFFFFF

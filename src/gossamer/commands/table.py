@@ -1,0 +1,123 @@
+"""The declarative record of a command: what COMMAND tells of it, and what dispatch needs to route it.
+
+Owns the vocabulary of flags, key specifications and ACL categories (Redis 7.2's). Every command stands in the
+COMMANDS tuple at the foot of its own file; nothing registers itself on import.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from mypy_extensions import i64
+
+Handler = Callable[[Any, list[bytes]], None]
+KeyFinder = Callable[[list[bytes]], list[int]]
+
+# Flags in the order in which COMMAND prints them.
+FLAG_NAMES: Final = (
+    "write", "readonly", "denyoom", "module", "admin", "pubsub", "noscript", "blocking", "loading", "stale",
+    "skip_monitor", "skip_slowlog", "asking", "fast", "no_auth", "may_replicate", "no_mandatory_keys",
+    "no_async_loading", "no_multi", "movablekeys", "allow_busy", "touches_arbitrary_keys", "protected",
+    "sentinel", "only_sentinel",
+)  # fmt: skip
+
+WRITE: Final = 1 << 0
+READONLY: Final = 1 << 1
+DENYOOM: Final = 1 << 2
+ADMIN: Final = 1 << 4
+PUBSUB: Final = 1 << 5
+NOSCRIPT: Final = 1 << 6
+BLOCKING: Final = 1 << 7
+LOADING: Final = 1 << 8
+STALE: Final = 1 << 9
+SKIP_MONITOR: Final = 1 << 10
+SKIP_SLOWLOG: Final = 1 << 11
+FAST: Final = 1 << 13
+NO_AUTH: Final = 1 << 14
+MAY_REPLICATE: Final = 1 << 15
+NO_MULTI: Final = 1 << 18
+MOVABLE_KEYS: Final = 1 << 19
+PROTECTED: Final = 1 << 22
+
+
+class KeySpec:
+    """Where keys stand in the arguments and what is done with them (Redis: "Command key specifications").
+
+    begin: `index` > 0, or `keyword` searched from `start_from`. find: a range (last relative to the first key,
+    or negative from the end; step; limit), or a count of keys (`count_at` relative to begin, -1: none).
+    """
+
+    def __init__(
+        self,
+        flags: str,
+        index: int = 0,
+        keyword: bytes = b"",
+        start_from: int = 0,
+        last: int = 0,
+        step: int = 1,
+        limit: int = 0,
+        count_at: int = -1,
+        first: int = 0,
+        unknown_begin: bool = False,
+        unknown_find: bool = False,
+        notes: bytes = b"",
+    ) -> None:
+        self.flags: tuple[str, ...] = tuple(flags.split())
+        self.index = index
+        self.keyword = keyword
+        self.start_from = start_from
+        self.last = last
+        self.step = step
+        self.limit = limit
+        self.count_at = count_at
+        self.first = first
+        self.unknown_begin = unknown_begin
+        self.unknown_find = unknown_find
+        self.notes = notes
+
+
+class Command:
+    """One command or subcommand. `arity` counts the name (and the container's); negative means at least.
+
+    `flags` and `categories` are blank-separated names; categories that follow from flags (@write, @read, @fast,
+    @slow, @admin, @dangerous, @pubsub, @blocking, @connection of no flag) are added by `implicit_categories`.
+    `min_compat` and `max_compat` bound the versions (70, 72, 80) in which the command exists.
+    """
+
+    def __init__(
+        self,
+        name: bytes,
+        function: Handler | None,
+        arity: int,
+        flags: str,
+        categories: str,
+        keys: tuple[KeySpec, ...] = (),
+        tips: tuple[bytes, ...] = (),
+        subcommands: "tuple[Command, ...]" = (),
+        key_finder: KeyFinder | None = None,
+        min_compat: int = 70,
+        max_compat: int = 99,
+    ) -> None:
+        self.name: bytes = name
+        self.full_name: bytes = name
+        self.function: Handler | None = function
+        self.arity: i64 = arity
+        self.flag_names: tuple[str, ...] = tuple(flags.split())
+        self.flags: i64 = 0
+        for flag in self.flag_names:
+            self.flags |= 1 << FLAG_NAMES.index(flag)
+        self.categories: tuple[str, ...] = tuple(categories.split())
+        self.keys = keys
+        self.tips = tips
+        self.key_finder = key_finder
+        self.min_compat = min_compat
+        self.max_compat = max_compat
+        self.subcommands: dict[bytes, Command] = {}
+        for sub in subcommands:
+            sub.full_name = name + b"|" + sub.name
+            self.subcommands[sub.name] = sub
+        # Statistics of the running server (INFO commandstats, latencystats).
+        self.calls: i64 = 0
+        self.rejected_calls: i64 = 0
+        self.failed_calls: i64 = 0
+        self.total_us: i64 = 0
+        self.histogram: list[int] = []
