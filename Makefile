@@ -1,0 +1,90 @@
+# Gossamer's one entrance for people: `make` lists what there is.
+#
+# Every step leaves a stamp in .venv/.stamps and runs again only when what it depends on has changed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PORT ?= 6379
+DATA ?= data
+# compiled: the installed package, as users run it. interpreted: the same files, straight from src.
+MODE ?= compiled
+TESTS ?= tests
+ARGS ?=
+
+SOURCES := $(shell find src -name '*.py' -o -name py.typed) setup.py pyproject.toml
+# Another choice of mode or compiler flags is another install.
+WANTED := $(STAMPS)/wanted-$(shell echo '$(GOSSAMER_COMPILE) $(GOSSAMER_CFLAGS) $(CC)' | cksum | cut -d' ' -f1)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUTF8 := 1
+
+.PHONY: help setup up down test check format bench clean distclean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(STAMPS)/installed ## make .venv with the gossamer command in it, hot modules compiled
+
+$(STAMPS)/venv:
+	@tools/make-venv $(PYTHON) $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(WANTED): | $(STAMPS)/venv
+	@rm -f $(STAMPS)/wanted-* && touch $@
+
+$(STAMPS)/build-tools: pyproject.toml | $(STAMPS)/venv
+	@echo "gossamer: installing the build tools and the run-time libraries into $(VENV)"
+	@$(BIN)/python tools/requirements.py build runtime > $(STAMPS)/requirements.txt
+	@$(BIN)/python -m pip install --quiet --requirement $(STAMPS)/requirements.txt
+	@touch $@
+
+$(STAMPS)/installed: $(SOURCES) LICENSE README.md $(WANTED) $(STAMPS)/build-tools
+	@rm -rf build/wheel && $(BIN)/python tools/build_wheel.py build/wheel
+	@$(BIN)/python -m pip install --quiet --no-deps --force-reinstall --no-index build/wheel/*.whl
+	@touch $@
+	@echo "gossamer: installed: $$($(BIN)/gossamer --version)"
+
+up: setup ## start a server on port 6379 (PORT=...) that keeps its data in ./data (DATA=...)
+	@BIN=$(BIN) tools/up $(PORT) $(DATA)
+
+down: ## stop the server that `make up` started
+	@tools/down $(PORT) $(DATA)
+
+$(STAMPS)/test-tools: pyproject.toml | $(STAMPS)/venv
+	@echo "gossamer: installing what the tests need into $(VENV)"
+	@$(BIN)/python tools/requirements.py test dev > $(STAMPS)/requirements-test.txt
+	@$(BIN)/python -m pip install --quiet --requirement $(STAMPS)/requirements-test.txt
+	@touch $@
+
+test: $(STAMPS)/installed $(STAMPS)/test-tools ## run the suite; MODE=interpreted runs the sources, TESTS=... ARGS=... narrow it
+	@env GOSSAMER_TEST_MODE=$(MODE) $(if $(filter interpreted,$(MODE)),PYTHONPATH=src) \
+		$(BIN)/python -m pytest $(TESTS) $(ARGS)
+
+check: $(STAMPS)/build-tools $(STAMPS)/test-tools ## lint, formatting, strict types, the order of the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --cache-dir $(VENV)/.mypy-cache src/gossamer
+	$(BIN)/mypy --cache-dir $(VENV)/.mypy-cache tests tools bench
+	PYTHONPATH=src $(BIN)/python -m pytest -q tests/test_layers.py
+
+format: $(STAMPS)/test-tools ## let ruff format everything and mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup $(STAMPS)/test-tools ## compare speed and memory with redis-server; ARGS="--quick" for a first look
+	@$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what was built; .venv and data stay
+	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	rm -f $(STAMPS)/installed
+	find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv too
+	rm -rf $(VENV)
