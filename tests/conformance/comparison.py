@@ -1,0 +1,189 @@
+"""When two replies that are not equal to the byte still mean the same: one table, per command.
+
+Owns: `RULES`, the only place that says what may differ between Gossamer and a real server.
+Must not know: how the replies were obtained.
+Invariant: a rule is consulted only after the bytes differ, and it is as strict as the specification allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from support.wire import Reply
+
+# (argv, ours, theirs) -> do they mean the same?
+Rule = Callable[[Sequence[bytes], Reply, Reply], bool]
+
+
+def multiset(reply: Reply) -> list[bytes]:
+    return sorted(item.raw for item in reply.items())
+
+
+def pairs(reply: Reply) -> list[tuple[bytes, bytes]]:
+    """The (key, value) pairs of a map, a flat array or an array of two-element arrays."""
+    items = reply.items()
+    if items and all(len(item.items()) == 2 for item in items):
+        return sorted((item.items()[0].raw, item.items()[1].raw) for item in items)
+    return sorted((items[i].raw, items[i + 1].raw) for i in range(0, len(items) - 1, 2))
+
+
+def unordered(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """The same elements in any order."""
+    return ours.kind == theirs.kind and multiset(ours) == multiset(theirs)
+
+
+def unordered_pairs(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """The same pairs in any order."""
+    same_length = len(ours.items()) == len(theirs.items())
+    return ours.kind == theirs.kind and same_length and pairs(ours) == pairs(theirs)
+
+
+def same_kind(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """The same type of reply, both null or both not; the value is nobody's promise."""
+    return ours.kind == theirs.kind and ours.is_null == theirs.is_null and not ours.is_error
+
+
+def same_length(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """The same type and the same number of elements; which ones is random (a law judges them)."""
+    return same_kind(_argv, ours, theirs) and len(ours.items()) == len(theirs.items())
+
+
+def within(tolerance: int) -> Rule:
+    """Integers that differ by at most this much; below zero they must be equal."""
+
+    def rule(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+        if not (isinstance(ours.value, int) and isinstance(theirs.value, int)):
+            return False
+        return min(ours.value, theirs.value) >= 0 and abs(ours.value - theirs.value) <= tolerance
+
+    return rule
+
+
+def scan(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """Both finished: the same elements in any order. Otherwise cursors and chunks are the server's own affair."""
+    if len(ours.items()) != 2 or len(theirs.items()) != 2:
+        return False
+    our_cursor, our_items = ours.items()
+    their_cursor, their_items = theirs.items()
+    from_start = argv[1 if argv[0].upper() == b"SCAN" else 2 : 3][:1] == [b"0"]
+    if from_start and our_cursor.value == their_cursor.value == b"0":
+        compare = unordered_pairs if argv[0].upper() in (b"HSCAN", b"ZSCAN") else unordered
+        return compare(argv, our_items, their_items)
+    return our_cursor.kind == their_cursor.kind and our_items.kind == their_items.kind
+
+
+def sort(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """Without an order (BY without `*`) a set or sorted set comes in any; ties under ALPHA BY too."""
+    words = [word.upper() for word in argv]
+    return b"BY" in words and unordered(argv, ours, theirs)
+
+
+def same_fields(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """Text of `name=value` or `name:value` fields: the same names in the same order."""
+    if ours.kind != theirs.kind or not isinstance(ours.value, bytes) or not isinstance(theirs.value, bytes):
+        return False
+    return field_names(ours.value) == field_names(theirs.value)
+
+
+def field_names(text: bytes) -> list[bytes]:
+    text = text.removeprefix(b"txt:")
+    separator = b"=" if b"=" in text.split(b"\n", 1)[0] else b":"
+    return [part.split(separator, 1)[0] for part in text.replace(b"\r\n", b" ").split() if separator in part]
+
+
+def hello(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """Everything but the client's id."""
+    if ours.kind != theirs.kind or len(ours.items()) != len(theirs.items()) or not ours.items():
+        return False
+    fields = zip(ours.items(), theirs.items(), strict=True)
+    previous = b""
+    for mine, other in fields:
+        if mine.raw != other.raw and previous != b"id":
+            return False
+        previous = mine.value if isinstance(mine.value, bytes) else b""
+    return True
+
+
+
+def elements_of_exec(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """EXEC: each element equal, or an unordered collection of the same elements."""
+    if ours.kind != theirs.kind or len(ours.items()) != len(theirs.items()):
+        return False
+    for mine, other in zip(ours.items(), theirs.items(), strict=True):
+        if mine.raw != other.raw and not (mine.kind == b"~" and unordered((), mine, other)):
+            return False
+    return True
+
+
+RULES: dict[bytes, Rule] = {
+    # Order is nobody's promise.
+    b"KEYS": unordered,
+    b"SMEMBERS": unordered,
+    b"SINTER": unordered,
+    b"SUNION": unordered,
+    b"SDIFF": unordered,
+    b"HGETALL": unordered_pairs,
+    b"HKEYS": unordered,
+    b"HVALS": unordered,
+    b"PUBSUB CHANNELS": unordered,
+    b"PUBSUB SHARDCHANNELS": unordered,
+    b"CONFIG GET": unordered_pairs,
+    b"UNSUBSCRIBE": unordered,
+    b"SCAN": scan,
+    b"SSCAN": scan,
+    b"HSCAN": scan,
+    b"ZSCAN": scan,
+    b"SORT": sort,
+    b"SORT_RO": sort,
+    b"EXEC": elements_of_exec,
+    # Chosen at random; laws judge what was chosen.
+    b"RANDOMKEY": same_kind,
+    b"SPOP": same_length,
+    b"SRANDMEMBER": same_length,
+    b"HRANDFIELD": same_length,
+    b"ZRANDMEMBER": same_length,
+    # Clocks.
+    b"TTL": within(1),
+    b"PTTL": within(1500),
+    b"EXPIRETIME": within(1),
+    b"PEXPIRETIME": within(1500),
+    b"OBJECT IDLETIME": within(2),
+    b"OBJECT FREQ": within(6),
+    b"TIME": same_length,
+    b"LASTSAVE": same_kind,
+    # Identity and measures of the process.
+    b"CLIENT ID": same_kind,
+    b"CLIENT INFO": same_fields,
+    b"CLIENT LIST": same_fields,
+    b"HELLO": hello,
+    b"INFO": same_fields,
+    b"MEMORY USAGE": same_kind,
+    b"MEMORY STATS": same_kind,
+    b"MEMORY DOCTOR": same_kind,
+    b"LOLWUT": same_kind,
+    b"DUMP": same_kind,
+    b"DEBUG OBJECT": same_kind,
+    b"SLOWLOG GET": same_kind,
+    b"SLOWLOG LEN": same_kind,
+    b"LATENCY LATEST": same_kind,
+    b"LATENCY DOCTOR": same_kind,
+}
+
+
+def command_name(argv: Sequence[bytes]) -> bytes:
+    """The name under which RULES knows this command: "NAME SUBCOMMAND" if listed so, else "NAME"."""
+    if not argv:
+        return b""
+    name = argv[0].upper()
+    full = name + b" " + argv[1].upper() if len(argv) > 1 else name
+    return full if full in RULES else name
+
+
+def equivalent(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """Equal to the byte, or equal by the command's rule. An error equals nothing but itself."""
+    if ours.raw == theirs.raw:
+        return True
+    rule = RULES.get(command_name(argv))
+    return rule is not None and not ours.is_error and not theirs.is_error and rule(argv, ours, theirs)
+
+

@@ -1,0 +1,63 @@
+"""Commands on keys of any type: existence, expiry, renaming, copying, databases, introspection."""
+
+from conformance.arguments import (
+    SMALL_ENCODINGS,
+    Group,
+    about_one_key,
+    command,
+    database,
+    either,
+    index,
+    key,
+    many,
+    milliseconds,
+    options,
+    pattern,
+    seconds,
+    timestamp,
+    timestamp_ms,
+    value,
+)
+
+CONDITIONS = options("NX", "XX", "GT", "LT", maximum=2)
+
+COMMANDS = [
+    command("SET", key, value),
+    command("GET", key),
+    command("DEL", many(key, 1, 3)),
+    command("UNLINK", many(key, 1, 3)),
+    command("EXISTS", many(key, 1, 3)),
+    command("TOUCH", many(key, 1, 3)),
+    command("TYPE", key),
+    command("KEYS", pattern),
+    command("DBSIZE"),
+    command("RANDOMKEY", weight=1),
+    command("RENAME", key, key),
+    command("RENAMENX", key, key),
+    command("COPY", key, key, options("REPLACE", ("DB", database)), weight=4),
+    command("MOVE", key, database),
+    command("SELECT", either("0", "1", "2", "0", "0", "16", "-1", "x")),
+    command("SWAPDB", either("0", "1", "2", "16", "x"), either("0", "1", "2", "-1"), weight=1),
+    command("FLUSHDB", options("SYNC", "ASYNC", maximum=1), weight=1),
+    command("EXPIRE", key, seconds, CONDITIONS, weight=3),
+    command("PEXPIRE", key, milliseconds, CONDITIONS, weight=3),
+    command("EXPIREAT", key, timestamp, CONDITIONS, weight=3),
+    command("PEXPIREAT", key, timestamp_ms, CONDITIONS, weight=3),
+    command("PERSIST", key),
+    command("TTL", key),
+    command("PTTL", key),
+    command("EXPIRETIME", key),
+    command("PEXPIRETIME", key),
+    command("OBJECT ENCODING", key),
+    command("OBJECT REFCOUNT", key, weight=1),
+    command("OBJECT IDLETIME", key, weight=1),
+    command("OBJECT FREQ", key, weight=1),
+    command("OBJECT HELP", weight=1),
+    command("OBJECT NOSUCH", key, weight=1),
+    command("DUMP", key, weight=1),
+    command("RESTORE", key, milliseconds, value, options("REPLACE", "ABSTTL", ("IDLETIME", index), ("FREQ", index))),
+    command("MEMORY USAGE", key, options(("SAMPLES", index), maximum=1), weight=1),
+    about_one_key(("RANDOMKEY",), ("EXISTS", key), ("DEL", key)),
+]
+
+GROUP = Group("keys", COMMANDS, config=SMALL_ENCODINGS)
