@@ -13,8 +13,9 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PORT ?= 6379
 DATA ?= data
-# compiled: the installed package, as users run it. interpreted: the same files, straight from src.
-MODE ?= compiled
+# installed: the package as users run it, which is compiled unless the machine has no C compiler.
+# compiled: the same, but refuse to run when it is not. interpreted: the same files, straight from src.
+MODE ?= installed
 TESTS ?= tests
 ARGS ?=
 
@@ -63,7 +64,7 @@ $(STAMPS)/test-tools: pyproject.toml | $(STAMPS)/venv
 	@$(BIN)/python -m pip install --quiet --requirement $(STAMPS)/requirements-test.txt
 	@touch $@
 
-test: $(STAMPS)/installed $(STAMPS)/test-tools ## run the suite; MODE=interpreted runs the sources, TESTS=... ARGS=... narrow it
+test: $(if $(filter interpreted,$(MODE)),$(STAMPS)/build-tools,$(STAMPS)/installed) $(STAMPS)/test-tools ## run the suite; MODE=interpreted runs the sources, TESTS=... ARGS=... narrow it
 	@env GOSSAMER_TEST_MODE=$(MODE) $(if $(filter interpreted,$(MODE)),PYTHONPATH=src) \
 		$(BIN)/python -m pytest $(TESTS) $(ARGS)
 

@@ -1,29 +1,21 @@
 """What every test run needs: which build mode is under test, and which peers may be absent.
 
-GOSSAMER_TEST_MODE is compiled, interpreted or installed (whichever it is); the run refuses to start in another.
+GOSSAMER_TEST_MODE is compiled, interpreted or installed (either); the run refuses to start in another.
 GOSSAMER_REQUIRE_PEERS=1 turns every skipped comparison with a peer into a failure.
 """
 
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
-from support.servers import ServerPool, server_pool
 
 from gossamer.base import build
 
 pytest_plugins = ["support.fixtures"]
 
 PEERS = ("redis-server", "redis-cli", "redis-benchmark", "valkey-server", "node")
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[ServerPool]:
-    """Running servers, peers and ours, shared by the whole run."""
-    with server_pool() as pool:
-        yield pool
 
 
 def peers_required() -> bool:
@@ -56,7 +48,7 @@ def pytest_report_header() -> list[str]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
     if skipped and peers_required() and item.get_closest_marker("peers"):
@@ -66,7 +58,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
     if peers_required() and report.skipped:
         report.outcome = "failed"
