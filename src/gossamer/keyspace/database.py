@@ -40,6 +40,8 @@ from gossamer.resp.errors import WRONGTYPE
 NO_EXPIRE: Final = 0
 KEEP_EXPIRE: Final = -1
 
+_PACKED_TYPE_NAMES: Final = (b"list", b"hash", b"set", b"set", b"zset")  # by kind, from KIND_LIST_LISTPACK on
+
 
 @final
 class Database:
@@ -111,6 +113,17 @@ class Database:
             assert isinstance(held, Value)
             return held
         return decode_packed(kind, table.found_payload(), self.state)
+
+    def found_type_name(self) -> bytes:
+        """The type of the entry found last, as TYPE answers."""
+        kind: i64 = self.table.at_meta & META_KIND
+        if kind <= KIND_STRING_RAW:
+            return b"string"
+        if kind == KIND_OBJECT:
+            held = self.table.found_object()
+            assert isinstance(held, Value)
+            return held.type_name()
+        return _PACKED_TYPE_NAMES[kind - KIND_LIST_LISTPACK]
 
     def lookup_read(self, key: bytes) -> bytes | Value | None:
         """The value of a key for reading: bytes for a string; None where there is none."""
