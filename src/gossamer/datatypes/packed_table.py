@@ -250,7 +250,7 @@ class PackedTable:
             position: i64 = self.at_payload
             i: i64 = 0
             while i < size:
-                writer[position + i] = payload[i]  # type: ignore[assignment]
+                writer[position + i] = payload[i]
                 i += 1
             self.buckets[self.at_bucket] = writer.getvalue()
             return
@@ -280,7 +280,7 @@ class PackedTable:
         self.write_entry_head(writer, key, meta, payload_bytes, expire_ms)
         i: i64 = 0
         while i < self.extra:
-            writer[entry + HEADER_BYTES + i] = bucket[self.at_extra + i]  # type: ignore[assignment]
+            writer[entry + HEADER_BYTES + i] = bucket[self.at_extra + i]
             i += 1
 
     def finish_replacement(self, expire_ms: i64) -> None:

@@ -26,6 +26,10 @@ class ReplyWriter:
         self.protocol: i64 = 2
         self.compat: i64 = compat
 
+    def renew(self) -> None:
+        """Give the memory of a large reply back."""
+        self.out = BytesWriter()
+
     def raw(self, data: bytes) -> None:
         """Append bytes that are a reply already."""
         self.out.write(data)

@@ -1,0 +1,26 @@
+"""Time as a parameter: the one clock type below the server layer, and the clock of tests and simulations."""
+
+from typing import final
+
+from mypy_extensions import i64
+
+
+class Clock:
+    """Unix time in microseconds. The server layer extends it with the real one."""
+
+    def now_us(self) -> i64:
+        raise NotImplementedError
+
+
+@final
+class ManualClock(Clock):
+    """A clock that moves only when told."""
+
+    def __init__(self, start_us: i64 = 1_700_000_000_000_000) -> None:
+        self.current_us: i64 = start_us
+
+    def now_us(self) -> i64:
+        return self.current_us
+
+    def advance_ms(self, ms: i64) -> None:
+        self.current_us += ms * 1000

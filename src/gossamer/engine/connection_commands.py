@@ -1,0 +1,188 @@
+"""Commands about the connection itself: PING, ECHO, AUTH, HELLO, SELECT, QUIT, RESET."""
+
+import hmac
+from typing import Final
+
+from mypy_extensions import i64
+
+from gossamer.base.errors import CommandError
+from gossamer.base.numbers import is_int64, to_int64
+from gossamer.commands.table import Command
+from gossamer.engine.client import GATE_AUTHENTICATION, REPLY_ON, Client
+from gossamer.resp.errors import DB_OUT_OF_RANGE, INVALID_DB_INDEX, NOT_INTEGER, SYNTAX, wrong_arity
+from gossamer.resp.personality import Personality
+
+WRONG_PASSWORD: Final = b"WRONGPASS invalid username-password pair or user is disabled."
+
+
+def ping(client: Client, argv: list[bytes]) -> None:
+    reply = client.reply
+    n: i64 = len(argv)
+    if n > 2:
+        raise CommandError(wrong_arity(b"ping"))
+    if client.gate != 0 and reply.protocol == 2 and client.is_subscribed():
+        reply.array(2)
+        reply.bulk(b"pong")
+        reply.bulk(argv[1] if n == 2 else b"")
+    elif n == 1:
+        reply.raw(b"+PONG\r\n")
+    else:
+        reply.bulk(argv[1])
+
+
+def echo(client: Client, argv: list[bytes]) -> None:
+    client.reply.bulk(argv[1])
+
+
+def select(client: Client, argv: list[bytes]) -> None:
+    if not is_int64(argv[1]):
+        raise CommandError(NOT_INTEGER if client.limits.compat >= 70 else INVALID_DB_INDEX)
+    index: i64 = to_int64(argv[1])
+    if not -(1 << 31) <= index < 1 << 31:
+        raise CommandError(NOT_INTEGER)
+    if not 0 <= index < i64(len(client.keyspace.databases)):
+        raise CommandError(DB_OUT_OF_RANGE)
+    client.db = client.keyspace.databases[index]
+    client.reply.ok()
+
+
+def quit_command(client: Client, argv: list[bytes]) -> None:
+    client.reply.ok()
+    client.close_soon()
+
+
+def passwords_equal(given: bytes, wanted: bytes) -> bool:
+    """Compare in a time that tells nothing of the content."""
+    return hmac.compare_digest(given, wanted)
+
+
+def authenticate(client: Client, user: bytes, password: bytes) -> bool:
+    """Log the client in as the default user if the password is right."""
+    engine = client.engine
+    accepted = user == b"default"
+    if accepted and engine.requires_password:
+        accepted = passwords_equal(password, engine.password)
+    if accepted:
+        client.authenticated = True
+        client.user = user
+        client.set_gate(GATE_AUTHENTICATION, False)
+    return accepted
+
+
+def auth(client: Client, argv: list[bytes]) -> None:
+    if len(argv) > 3:
+        raise CommandError(SYNTAX)
+    if len(argv) == 2:
+        if not client.engine.requires_password:
+            raise CommandError(
+                b"ERR AUTH <password> called without any password configured for the default user. "
+                b"Are you sure your configuration is correct?"
+            )
+        accepted = authenticate(client, b"default", argv[1])
+    else:
+        accepted = authenticate(client, argv[1], argv[2])
+    if not accepted:
+        raise CommandError(WRONG_PASSWORD)
+    client.reply.ok()
+
+
+def checked_client_name(name: bytes, what: bytes) -> None:
+    """Refuse blanks, line breaks and anything beyond printable ASCII, as CLIENT SETNAME does."""
+    for c in name:
+        if c < 33 or c > 126:
+            raise CommandError(
+                b"ERR " + what + b" cannot contain spaces, newlines or special characters."
+            )
+
+
+def hello(client: Client, argv: list[bytes]) -> None:
+    protocol: i64 = 0
+    i: i64 = 1
+    n: i64 = len(argv)
+    if n > 1:
+        if not is_int64(argv[1]):
+            raise CommandError(b"ERR Protocol version is not an integer or out of range")
+        protocol = to_int64(argv[1])
+        if protocol < 2 or protocol > 3:
+            raise CommandError(b"NOPROTO unsupported protocol version")
+        i = 2
+    name: bytes | None = None
+    user = b""
+    password: bytes | None = None
+    while i < n:
+        option = argv[i].lower()
+        more: i64 = n - i - 1
+        if option == b"auth" and more >= 2:
+            user = argv[i + 1]
+            password = argv[i + 2]
+            i += 3
+        elif option == b"setname" and more >= 1:
+            name = argv[i + 1]
+            checked_client_name(name, b"Client names")
+            i += 2
+        else:
+            raise CommandError(b"ERR Syntax error in HELLO option '" + argv[i] + b"'")
+    if password is not None and not authenticate(client, user, password):
+        raise CommandError(WRONG_PASSWORD)
+    if not client.authenticated:
+        raise CommandError(
+            b"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
+            b"AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
+            b"version at the same time"
+        )
+    if name is not None:
+        client.name = name
+    if protocol != 0:
+        client.reply.protocol = protocol
+    write_hello(client, client.engine.personality)
+
+
+def write_hello(client: Client, personality: Personality) -> None:
+    """The server's side of HELLO."""
+    reply = client.reply
+    reply.map(7)
+    reply.bulk(b"server")
+    reply.bulk(personality.server)
+    reply.bulk(b"version")
+    reply.bulk(personality.version)
+    reply.bulk(b"proto")
+    reply.integer(reply.protocol)
+    reply.bulk(b"id")
+    reply.integer(client.client_id)
+    reply.bulk(b"mode")
+    reply.bulk(b"standalone")
+    reply.bulk(b"role")
+    reply.bulk(personality.master_word)
+    reply.bulk(b"modules")
+    reply.array(0)
+
+
+def reset(client: Client, argv: list[bytes]) -> None:
+    engine = client.engine
+    engine.end_monitor(client)
+    if client.queued is not None:
+        engine.discard_transaction(client)
+    engine.unwatch(client)
+    engine.pubsub.forget(client)
+    client.db = client.keyspace.databases[0]
+    client.reply.protocol = 2
+    client.name = b""
+    client.user = b"default"
+    client.no_evict = False
+    client.set_no_touch(False)
+    client.set_reply_mode(REPLY_ON)
+    if engine.requires_password:
+        client.authenticated = False
+        client.set_gate(GATE_AUTHENTICATION, True)
+    client.reply.simple(b"RESET")
+
+
+COMMANDS: Final = (
+    Command(b"ping", ping, -1, "fast", "@connection", tips=(b"request_policy:all_shards", b"response_policy:all_succeeded")),
+    Command(b"echo", echo, 2, "fast", "@connection"),
+    Command(b"auth", auth, -2, "noscript loading stale fast no_auth allow_busy", "@connection"),
+    Command(b"hello", hello, -1, "noscript loading stale fast no_auth allow_busy", "@connection"),
+    Command(b"select", select, 2, "loading stale fast", "@connection"),
+    Command(b"quit", quit_command, -1, "noscript loading stale fast no_auth allow_busy", "@connection"),
+    Command(b"reset", reset, 1, "noscript loading stale fast no_auth allow_busy", "@connection"),
+)

@@ -1,0 +1,618 @@
+"""A whole server without sockets: execute(client, argv) writes the reply into client.reply.
+
+Owns the command table in use, the clients, and the path of a command: look up, arity, the gates (authentication,
+MULTI, subscriptions, memory, loading, pause), the call with its accounting, and what follows a call (propagation,
+blocked clients). What it needs from above comes through small doors: Clock, WriteFeed, ClientDoor.
+
+Invariants: a command that raises leaves exactly one error reply; `state.dirty` moves only by changed(); a reply
+is complete in the client's buffer before `execute` returns, unless the client is blocked.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from gossamer.base.clock import Clock
+from gossamer.base.errors import CommandError
+from gossamer.base.limits import Limits
+from gossamer.base.quoting import quote
+from gossamer.base.rng import Random64
+from gossamer.commands.table import (
+    DENYOOM,
+    LOADING,
+    NO_AUTH,
+    NO_MULTI,
+    SKIP_MONITOR,
+    SKIP_SLOWLOG,
+    WRITE,
+    Command,
+)
+from gossamer.engine.blocking import Blocking
+from gossamer.engine.client import (
+    GATE_AUTHENTICATION,
+    GATE_CLOSING,
+    GATE_MULTI,
+    GATE_NO_TOUCH,
+    GATE_REPLY,
+    GATE_SUBSCRIBED,
+    REPLY_ON,
+    REPLY_SKIP,
+    Client,
+    Watch,
+)
+from gossamer.engine.latency import LatencyMonitor
+from gossamer.engine.pubsub import PubSub
+from gossamer.engine.slowlog import SlowLog
+from gossamer.engine.statistics import Statistics, record_latency
+from gossamer.keyspace.events import KeyspaceListener
+from gossamer.keyspace.keyspace import Keyspace
+from gossamer.keyspace.state import KeyspaceState
+from gossamer.resp.errors import LOADING as LOADING_ERROR
+from gossamer.resp.errors import NO_AUTH as NO_AUTH_ERROR
+from gossamer.resp.errors import OUT_OF_MEMORY, WRONGTYPE, wrong_arity
+from gossamer.resp.personality import Personality, personality_of
+from gossamer.resp.writer import ReplyWriter
+
+# Bits of Engine.gate.
+GATE_LOADING: Final = 1 << 0
+GATE_MEMORY: Final = 1 << 1  # maxmemory is set
+GATE_DISK_ERROR: Final = 1 << 2  # stop-writes-on-bgsave-error applies
+GATE_PAUSED: Final = 1 << 3
+GATE_MONITORS: Final = 1 << 4
+
+NAME_CACHE_MAX: Final = 4096
+
+
+class WriteFeed:
+    """Who sees every write in the form that AOF and replicas need."""
+
+    def feed(self, db_index: i64, commands: list[list[bytes]]) -> None:
+        """The effects of one command or transaction, in order; more than one belong together (MULTI/EXEC)."""
+
+
+class EngineHooks:
+    """What the engine asks of the server layer."""
+
+    def free_memory(self) -> bool:
+        """Evict until the limit is met; False where it cannot be."""
+        return True
+
+    def disk_error(self) -> bytes | None:
+        """The MISCONF reply that refuses writes now, or None."""
+        return None
+
+    def log_bug(self, what: str, error: BaseException) -> None:
+        """A handler's bug: it costs one client its reply."""
+
+
+@final
+class Engine(KeyspaceListener):
+    """The server's logic; everything that it uses is handed in."""
+
+    def __init__(self, clock: Clock, limits: Limits, rng: Random64, databases: int) -> None:
+        self.clock: Clock = clock
+        self.now_us: i64 = clock.now_us()
+        self.limits: Limits = limits
+        self.keyspace: Keyspace = Keyspace(KeyspaceState(limits, rng, self), databases)
+        self.state: KeyspaceState = self.keyspace.state
+        self.state.set_time(self.now_us // 1000)
+        self.commands: dict[bytes, Command] = {}
+        self.name_cache: dict[bytes, Command] = {}
+        self.gate: i64 = 0
+        self.clients: dict[i64, Client] = {}
+        self.next_client_id: i64 = 1
+        self.pending: list[Client] = []
+        self.monitors: list[Client] = []
+        self.blocking: Blocking = Blocking(databases)
+        self.watched: list[dict[bytes, list[Watch]]] = [{} for _ in range(databases)]
+        self.watched_keys: i64 = 0
+        self.pubsub: PubSub = PubSub()
+        self.statistics: Statistics = Statistics(self.now_us)
+        self.slowlog: SlowLog = SlowLog()
+        self.latency: LatencyMonitor = LatencyMonitor()
+        self.feeds: list[WriteFeed] = []
+        self.hooks: EngineHooks = EngineHooks()
+        self.effects: list[list[bytes]] = []  # of the command or transaction under way
+        self.effects_db: i64 = 0
+        self.running: Client | None = None
+        self.call_depth: i64 = 0
+        self.in_transaction: bool = False
+        self.requires_password: bool = False
+        self.password: bytes = b""
+        self.personality: Personality = personality_of(int(limits.compat))
+        self.paused_until_ms: i64 = 0
+        self.pause_writes_only: bool = False
+        self.paused_clients: list[Client] = []
+        self.tracks_latency: bool = True
+
+    # -- clients ------------------------------------------------------------------------------------------
+
+    def new_client(self) -> Client:
+        """A client that is connected now."""
+        client = Client(self, self.keyspace, ReplyWriter(self.limits.compat), self.next_client_id)
+        self.next_client_id += 1
+        if self.requires_password:
+            client.authenticated = False
+            client.gate |= GATE_AUTHENTICATION
+        self.clients[client.client_id] = client
+        return client
+
+    def free_client(self, client: Client) -> None:
+        """Forget a client whose connection is gone."""
+        if client.closed:
+            return
+        client.closed = True
+        if client.blocked_command is not None:
+            self.blocking.release(client)
+        self.unwatch(client)
+        self.pubsub.forget(client)
+        self.end_monitor(client)
+        self.clients.pop(client.client_id, None)
+
+    def set_gate(self, bit: i64, on: bool) -> None:
+        if on:
+            self.gate |= bit
+        else:
+            self.gate &= ~bit
+
+    def begin_iteration(self) -> None:
+        """Read the clock; the loop calls it when it wakes."""
+        self.now_us = self.clock.now_us()
+        now_ms: i64 = self.now_us // 1000
+        if now_ms != self.state.now_ms:
+            self.state.set_time(now_ms)
+
+    def add_commands(self, commands: tuple[Command, ...]) -> None:
+        """Put a group into the table, as far as the version that is answered as has its commands."""
+        compat: i64 = self.limits.compat
+        for command in commands:
+            if command.min_compat <= compat <= command.max_compat:
+                self.commands[command.name] = command
+
+    # -- the path of a command ----------------------------------------------------------------------------
+
+    def find_command(self, argv: list[bytes]) -> Command | None:
+        """The command or subcommand that argv names, in any case of letters; None where there is none."""
+        name = argv[0]
+        command = self.commands.get(name.lower())
+        if command is None:
+            return None
+        if command.subcommands:
+            if len(argv) < 2:
+                return command
+            return command.subcommands.get(argv[1].lower())
+        if len(self.name_cache) < NAME_CACHE_MAX:
+            self.name_cache[name] = command
+        return command
+
+    def execute(self, client: Client, argv: list[bytes]) -> None:
+        """Run one request of a client; argv is not empty."""
+        if client.gate & GATE_REPLY:
+            self.execute_muted(client, argv)
+        else:
+            self.process(client, argv)
+
+    def process(self, client: Client, argv: list[bytes]) -> None:
+        """From the name of a command to its reply, and to what follows from it."""
+        command = self.name_cache.get(argv[0])
+        if command is None:
+            command = self.find_command(argv)
+            if command is None:
+                self.reject(client, None, unknown_command(self, argv))
+                return
+        n: i64 = len(argv)
+        arity: i64 = command.arity
+        if n != arity and (arity > 0 or n < -arity):
+            self.reject(client, command, wrong_arity(command.full_name))
+            return
+        if (client.gate | self.gate) != 0 and not self.admit(client, command, argv):
+            return
+        self.call(client, command, argv)
+        if client.block_keys is not None:
+            self.start_blocking(client, command, argv)
+        if self.blocking.ready:
+            self.serve_ready()
+
+    def execute_muted(self, client: Client, argv: list[bytes]) -> None:
+        """Run a request of a client that said CLIENT REPLY OFF or SKIP: its reply is dropped."""
+        mode: i64 = client.reply_mode
+        mark: i64 = len(client.reply.out)
+        self.process(client, argv)
+        if mode == REPLY_SKIP:
+            client.reply.out.truncate(mark)
+            if client.reply_mode == REPLY_SKIP:
+                client.set_reply_mode(REPLY_ON)
+        elif client.reply_mode != REPLY_ON:
+            client.reply.out.truncate(mark)
+
+    def call(self, client: Client, command: Command, argv: list[bytes]) -> None:
+        """Run a command that was admitted, account for it, and hand its effects on."""
+        state = self.state
+        reply = client.reply
+        started_us: i64 = self.now_us
+        mark: i64 = len(reply.out)
+        dirty: i64 = state.dirty
+        outer = self.running
+        self.running = client
+        function = command.function
+        assert function is not None
+        try:
+            function(client, argv)
+        except CommandError as error:
+            reply.out.truncate(mark)
+            reply.error(error.message)
+            client.block_keys = None
+        except Exception as error:
+            reply.out.truncate(mark)
+            reply.error(b"ERR internal error in '" + command.full_name + b"'")
+            client.block_keys = None
+            self.hooks.log_bug(command.full_name.decode(), error)
+        self.running = outer
+        now_us: i64 = self.clock.now_us()
+        self.now_us = now_us
+        now_ms: i64 = now_us // 1000
+        if now_ms != state.now_ms and self.call_depth == 0:
+            state.set_time(now_ms)
+        elapsed_us: i64 = now_us - started_us
+        if elapsed_us < 0:
+            elapsed_us = 0
+        command.calls += 1
+        command.total_us += elapsed_us
+        if self.tracks_latency:
+            record_latency(command, elapsed_us)
+        if elapsed_us >= self.slowlog.watch_above_us:
+            self.note_slow(client, command, argv, elapsed_us)
+        client.last_command = command
+        if i64(len(reply.out)) > mark and reply.out[mark] == 45:
+            command.failed_calls += 1
+            self.statistics.note_error(reply.out, mark)
+        if state.dirty != dirty or client.propagated is not None:
+            self.collect_effects(client, argv, state.dirty != dirty)
+
+    def note_slow(self, client: Client, command: Command, argv: list[bytes], elapsed_us: i64) -> None:
+        """Slow log and latency monitor, each by its own threshold."""
+        if command.flags & SKIP_SLOWLOG == 0 and client.block_keys is None:
+            self.slowlog.note(argv, elapsed_us, self.now_us, client.address, client.name)
+            self.latency.note(b"command", elapsed_us // 1000, self.now_us // 1_000_000)
+
+    def collect_effects(self, client: Client, argv: list[bytes], wrote: bool) -> None:
+        """Remember what AOF and replicas must see; send it unless a transaction is under way."""
+        propagated = client.propagated
+        client.propagated = None
+        self.statistics.dirty_calls += 1
+        if not self.feeds:
+            return
+        db_index: i64 = client.db.index
+        if propagated is not None:
+            for effect in propagated:
+                self.add_effect(db_index, effect)
+        elif wrote:
+            self.add_effect(db_index, argv)
+        if self.call_depth == 0:
+            self.flush_effects()
+
+    def add_effect(self, db_index: i64, argv: list[bytes]) -> None:
+        if self.effects and db_index != self.effects_db:
+            self.effects.append([b"SELECT", b"%d" % db_index])
+        elif not self.effects:
+            self.effects.append([b"SELECT", b"%d" % db_index])
+        self.effects_db = db_index
+        self.effects.append(argv)
+
+    def flush_effects(self) -> None:
+        """Hand the effects collected so far to the feeds, as one unit."""
+        if not self.effects:
+            return
+        effects = self.effects
+        self.effects = []
+        for feed in self.feeds:
+            feed.feed(self.effects_db, effects)
+
+    # -- gates --------------------------------------------------------------------------------------------
+
+    def reject(self, client: Client, command: Command | None, message: bytes) -> None:
+        """Refuse a request before it runs; a transaction that was being queued is broken by it."""
+        if client.queued is not None:
+            client.queue_broken = True
+        if command is not None:
+            command.rejected_calls += 1
+        mark: i64 = len(client.reply.out)
+        client.reply.error(message)
+        self.statistics.note_error(client.reply.out, mark)
+
+    def refuse(self, client: Client, command: Command, message: bytes) -> bool:
+        """reject(), as the answer of a gate; EXEC that is refused says why it aborts."""
+        if command.name == b"exec":
+            self.discard_transaction(client)
+            message = b"EXECABORT Transaction discarded because of: " + message
+        self.reject(client, command, message)
+        return False
+
+    def admit(self, client: Client, command: Command, argv: list[bytes]) -> bool:
+        """Whether the command may be called now; if not, the reply is written (an error, or QUEUED)."""
+        flags: i64 = command.flags
+        if client.gate & GATE_CLOSING:
+            return False
+        if client.gate & GATE_AUTHENTICATION and not flags & NO_AUTH:
+            return self.refuse(client, command, NO_AUTH_ERROR)
+        if self.gate & GATE_MEMORY and not self.admit_memory(client, flags):
+            return self.refuse(client, command, OUT_OF_MEMORY)
+        if self.gate & GATE_DISK_ERROR and (flags & WRITE or command.name == b"ping"):
+            refusal = self.hooks.disk_error()
+            if refusal is not None:
+                return self.refuse(client, command, refusal)
+        if client.gate & GATE_SUBSCRIBED and client.reply.protocol == 2 and command.name not in PUBSUB_CONTEXT:
+            text = b"ERR Can't execute '" + command.full_name
+            text += b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+            return self.refuse(client, command, text)
+        if self.gate & GATE_LOADING and not flags & LOADING:
+            return self.refuse(client, command, LOADING_ERROR)
+        if client.queued is not None and flags & NO_MULTI:
+            return self.refuse(client, command, b"ERR Command not allowed inside a transaction")
+        if client.queued is not None and command.name not in MULTI_CONTEXT:
+            client.queued.append(argv)
+            client.reply.simple(b"QUEUED")
+            return False
+        if self.gate & GATE_PAUSED and self.must_pause(client, command):
+            client.blocked_argv = argv
+            client.blocked_command = command
+            client.paused = True
+            self.paused_clients.append(client)
+            return False
+        if self.gate & GATE_MONITORS and not flags & SKIP_MONITOR:
+            self.feed_monitors(client, argv)
+        self.state.touches = client.gate & GATE_NO_TOUCH == 0 or command.name == b"touch"
+        return True
+
+    def admit_memory(self, client: Client, flags: i64) -> bool:
+        """Evict before the command; False where memory stays over the limit and the command would add to it."""
+        within: bool = self.hooks.free_memory()
+        if within:
+            return True
+        if client.queued is not None and not flags & DENYOOM:
+            return not self.queue_denies_oom(client)
+        return not flags & DENYOOM
+
+    def queue_denies_oom(self, client: Client) -> bool:
+        """Whether a queued transaction has a command that may not run without memory; judged at EXEC."""
+        queued = client.queued
+        if queued is None or self.running is not None:
+            return False
+        for argv in queued:
+            command = self.find_command(argv)
+            if command is not None and command.flags & DENYOOM:
+                return True
+        return False
+
+    def must_pause(self, client: Client, command: Command) -> bool:
+        if self.paused_until_ms <= self.state.now_ms:
+            return False
+        if not self.pause_writes_only:
+            return True
+        if command.name == b"exec" and client.queued is not None:
+            for argv in client.queued:
+                queued = self.find_command(argv)
+                if queued is not None and queued.flags & WRITE:
+                    return True
+        return command.flags & WRITE != 0 or command.name in PAUSED_AS_WRITES
+
+    def end_pause(self) -> None:
+        """Run what waited for the end of CLIENT PAUSE, in order."""
+        self.paused_until_ms = 0
+        self.set_gate(GATE_PAUSED, False)
+        waiting = self.paused_clients
+        self.paused_clients = []
+        for client in waiting:
+            argv = client.blocked_argv
+            client.paused = False
+            client.blocked_argv = None
+            client.blocked_command = None
+            if client.closed or argv is None:
+                continue
+            self.execute(client, argv)
+            client.mark_pending()
+            if client.blocked_command is None:
+                client.door.resume()
+
+    # -- blocked clients ----------------------------------------------------------------------------------
+
+    def start_blocking(self, client: Client, command: Command, argv: list[bytes]) -> None:
+        """The command that ran has asked to wait."""
+        keys = client.block_keys
+        client.block_keys = None
+        assert keys is not None
+        self.blocking.block(client, command, argv, keys, client.block_deadline_ms)
+
+    def serve_ready(self) -> None:
+        """Run again, in order of arrival, the commands that wait for keys which changed."""
+        blocking = self.blocking
+        while blocking.ready:
+            ready = blocking.ready
+            blocking.ready = []
+            blocking.ready_set = set()
+            for db_index, key in ready:
+                line = blocking.waiting[db_index].get(key)
+                if line is None:
+                    continue
+                for client in line.copy():
+                    if not self.keyspace.databases[db_index].exists(key):
+                        break
+                    if client.blocked_command is not None:
+                        self.retry(client)
+
+    def retry(self, client: Client) -> None:
+        """Run a blocked client's command once more; it stays where it is if it still cannot be served."""
+        command = client.blocked_command
+        argv = client.blocked_argv
+        assert command is not None and argv is not None
+        mark: i64 = len(client.reply.out)
+        until_ms: i64 = client.blocked_until_ms
+        function = command.function
+        assert function is not None
+        dirty: i64 = self.state.dirty
+        outer = self.running
+        self.running = client
+        try:
+            function(client, argv)
+        except CommandError as error:
+            client.reply.out.truncate(mark)
+            if error.message == WRONGTYPE:
+                client.block_keys = []  # a value of another type does not wake it
+            else:
+                client.reply.error(error.message)
+        self.running = outer
+        if client.block_keys is not None:
+            client.block_keys = None
+            client.blocked_until_ms = until_ms
+            return
+        self.blocking.release(client)
+        client.last_interaction_us = self.now_us
+        if self.state.dirty != dirty or client.propagated is not None:
+            self.collect_effects(client, argv, self.state.dirty != dirty)
+        client.mark_pending()
+        client.door.resume()
+
+    def unblock(self, client: Client, error: bytes | None) -> None:
+        """End a wait without service: by its timeout (error None) or by CLIENT UNBLOCK ... ERROR."""
+        command = client.blocked_command
+        if command is None:
+            return
+        self.blocking.release(client)
+        if error is not None:
+            client.reply.error(error)
+        else:
+            client.reply.null_array()
+        client.mark_pending()
+        client.door.resume()
+
+    def time_out_blocked(self) -> None:
+        """Give up the waits whose time is over."""
+        while True:
+            client = self.blocking.pop_timed_out(self.state.now_ms)
+            if client is None:
+                return
+            self.unblock(client, None)
+
+    # -- what the keyspace tells --------------------------------------------------------------------------
+
+    def on_event(self, event_class: i64, event: bytes, key: bytes, db_index: i64) -> None:
+        self.pubsub.keyspace_event(self.state.notify_mask, event, key, db_index)
+
+    def on_modified(self, key: bytes, db_index: i64) -> None:
+        if self.watched_keys != 0:
+            self.touch_watched(key, db_index)
+        if self.blocking.waiting_keys != 0:
+            self.blocking.note_modified(key, db_index)
+
+    def on_removed_by_server(self, key: bytes, db_index: i64) -> None:
+        if self.feeds:
+            self.add_effect(db_index, [b"DEL", key])
+            if self.running is None:
+                self.flush_effects()
+
+    # -- WATCH --------------------------------------------------------------------------------------------
+
+    def watch(self, client: Client, key: bytes) -> None:
+        """Let the client's next EXEC fail if the key changes before."""
+        db_index: i64 = client.db.index
+        for known in client.watches:
+            if known.key == key and known.db_index == db_index:
+                return
+        table = client.db.table
+        expired: bool = table.find(key) and table.at_expire != 0 and table.at_expire < self.state.now_ms
+        watch = Watch(client, db_index, key, expired)
+        client.watches.append(watch)
+        room = self.watched[db_index]
+        line = room.get(key)
+        if line is None:
+            room[key] = [watch]
+        else:
+            line.append(watch)
+        self.watched_keys += 1
+
+    def unwatch(self, client: Client) -> None:
+        """Forget every key that the client watches."""
+        for watch in client.watches:
+            room = self.watched[watch.db_index]
+            line = room[watch.key]
+            line.remove(watch)
+            if not line:
+                del room[watch.key]
+            self.watched_keys -= 1
+        client.watches = []
+        client.watch_dirty = False
+
+    def touch_watched(self, key: bytes, db_index: i64) -> None:
+        line = self.watched[db_index].get(key)
+        if line is None:
+            return
+        for watch in line:
+            if watch.was_expired and not self.keyspace.databases[db_index].table.find(key):
+                # It was expired already when it was watched: that it is removed now changes nothing.
+                watch.was_expired = False
+                continue
+            watch.client.watch_dirty = True
+
+    def touch_all_watched(self, db_index: i64, other: i64) -> None:
+        """A database is about to be emptied (other < 0) or exchanged with another: watched keys change."""
+        databases = self.keyspace.databases
+        for key, line in self.watched[db_index].items():
+            there: bool = databases[db_index].table.find(key)
+            if there or (other >= 0 and databases[other].table.find(key)):
+                for watch in line:
+                    watch.client.watch_dirty = True
+
+    def discard_transaction(self, client: Client) -> None:
+        """Leave MULTI: forget the queue and the watches."""
+        client.queued = None
+        client.queue_broken = False
+        client.gate &= ~GATE_MULTI
+        self.unwatch(client)
+
+    # -- monitors -----------------------------------------------------------------------------------------
+
+    def end_monitor(self, client: Client) -> None:
+        """Leave MONITOR, if the client is in it."""
+        if client.monitor:
+            client.monitor = False
+            self.monitors.remove(client)
+            self.set_gate(GATE_MONITORS, bool(self.monitors))
+
+    def feed_monitors(self, client: Client, argv: list[bytes]) -> None:
+        """Show a command to the clients in MONITOR."""
+        line = monitor_line(self.now_us, client, argv)
+        for monitor in self.monitors:
+            monitor.reply.raw(line)
+            monitor.mark_pending()
+
+
+PUBSUB_CONTEXT: Final = frozenset(
+    (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"ssubscribe", b"sunsubscribe", b"ping", b"quit", b"reset")
+)
+MULTI_CONTEXT: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
+PAUSED_AS_WRITES: Final = frozenset((b"publish", b"spublish", b"pfcount", b"eval", b"evalsha", b"fcall"))
+
+
+def unknown_command(engine: Engine, argv: list[bytes]) -> bytes:
+    """The error for a name that is no command, or no subcommand of its container."""
+    container = engine.commands.get(argv[0].lower())
+    if container is not None:
+        name = argv[1][:128]
+        return b"ERR unknown subcommand '" + name + b"'. Try " + argv[0].upper() + b" HELP."
+    arguments = b""
+    for argument in argv[1:]:
+        if len(arguments) >= 128:
+            break
+        arguments += b"'" + argument[: 128 - len(arguments)] + b"' "
+    text = b"ERR unknown command '" + argv[0][:128] + b"', with args beginning with: " + arguments
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def monitor_line(now_us: i64, client: Client, argv: list[bytes]) -> bytes:
+    """One line of MONITOR as a status reply."""
+    parts = [b"+%d.%06d [%d %s]" % (now_us // 1_000_000, now_us % 1_000_000, client.db.index, client.address)]
+    for argument in argv:
+        parts.append(quote(argument))
+    return b" ".join(parts) + b"\r\n"

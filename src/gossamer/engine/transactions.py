@@ -1,0 +1,89 @@
+"""MULTI, EXEC, DISCARD, WATCH, UNWATCH."""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from gossamer.base.errors import CommandError
+from gossamer.commands.table import Command, KeySpec
+from gossamer.engine.client import GATE_MULTI, Client
+from gossamer.resp.errors import EXEC_ABORTED
+
+
+def multi(client: Client, argv: list[bytes]) -> None:
+    if client.queued is not None:
+        raise CommandError(b"ERR MULTI calls can not be nested")
+    client.queued = []
+    client.queue_broken = False
+    client.gate |= GATE_MULTI
+    client.reply.ok()
+
+
+def discard(client: Client, argv: list[bytes]) -> None:
+    if client.queued is None:
+        raise CommandError(b"ERR DISCARD without MULTI")
+    client.engine.discard_transaction(client)
+    client.reply.ok()
+
+
+def watch(client: Client, argv: list[bytes]) -> None:
+    if client.queued is not None:
+        raise CommandError(b"ERR WATCH inside MULTI is not allowed")
+    if not client.watch_dirty:
+        for key in argv[1:]:
+            client.engine.watch(client, key)
+    client.reply.ok()
+
+
+def unwatch(client: Client, argv: list[bytes]) -> None:
+    client.engine.unwatch(client)
+    client.reply.ok()
+
+
+def exec_command(client: Client, argv: list[bytes]) -> None:
+    queued = client.queued
+    if queued is None:
+        raise CommandError(b"ERR EXEC without MULTI")
+    engine = client.engine
+    if client.queue_broken:
+        engine.discard_transaction(client)
+        raise CommandError(EXEC_ABORTED)
+    dirty: bool = client.watch_dirty or watched_key_expired(client)
+    engine.discard_transaction(client)
+    if dirty:
+        client.reply.null_array()
+        return
+    client.deny_blocking = True
+    engine.call_depth += 1
+    client.reply.array(i64(len(queued)))
+    try:
+        for request in queued:
+            command = engine.find_command(request)
+            assert command is not None, "an unknown command is never queued"
+            engine.call(client, command, request)
+    finally:
+        engine.call_depth -= 1
+        client.deny_blocking = False
+    engine.flush_effects()
+
+
+def watched_key_expired(client: Client) -> bool:
+    """Whether a watched key was alive when it was watched and its time is over now."""
+    now_ms: i64 = client.state.now_ms
+    for watched in client.watches:
+        table = client.keyspace.databases[watched.db_index].table
+        if not watched.was_expired and table.find(watched.key) and table.at_expire != 0 and table.at_expire < now_ms:
+            return True
+    return False
+
+
+COMMANDS: Final = (
+    Command(b"multi", multi, 1, "noscript loading stale fast no_multi allow_busy", "@transaction"),
+    Command(b"exec", exec_command, 1, "noscript loading stale skip_slowlog", "@transaction"),
+    Command(b"discard", discard, 1, "noscript loading stale fast allow_busy", "@transaction"),
+    Command(
+        b"watch", watch, -2, "noscript loading stale fast no_multi allow_busy", "@transaction",
+        keys=(KeySpec("RO", index=1, last=-1),),
+    ),
+    Command(b"unwatch", unwatch, 1, "noscript loading stale fast allow_busy", "@transaction"),
+)  # fmt: skip

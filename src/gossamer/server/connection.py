@@ -1,0 +1,230 @@
+"""One connection: bytes in, requests to the engine, replies out.
+
+Owns the socket, the request parser and what could not be sent yet. Replies gather in the client's writer and
+leave once per loop iteration, for all connections together, after what must be durable is durable.
+
+Invariants: `unsent` is empty unless the kernel refused bytes, and then the poller watches for WRITE; a closed
+connection never touches its socket again.
+"""
+
+import os
+import socket
+from typing import TYPE_CHECKING, Final, final
+
+from mypy_extensions import i64
+
+from gossamer.base.errors import ProtocolError
+from gossamer.engine.client import Client, ClientDoor
+from gossamer.engine.engine import Engine
+from gossamer.resp.parser import RequestParser
+from gossamer.server.poller import READ, WRITE
+
+if TYPE_CHECKING:
+    from gossamer.server.loop import Loop
+    from gossamer.server.tls import TlsTransport
+
+EARLY_FLUSH_BYTES: Final = 1 << 20
+
+
+class Endpoint:
+    """Something with a descriptor that the loop calls when it is ready."""
+
+    def on_readable(self) -> None:
+        raise NotImplementedError
+
+    def on_writable(self) -> None:
+        """The kernel takes bytes again."""
+
+
+@final
+class ConnectionDoor(ClientDoor):
+    """The engine's way to a connection."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.connection: Connection = connection
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def flush(self) -> None:
+        self.connection.flush()
+
+    def resume(self) -> None:
+        self.connection.resume()
+
+    def unsent_bytes(self) -> i64:
+        return self.connection.unsent_size
+
+    def input_bytes(self) -> i64:
+        return self.connection.parser.buffered_bytes()
+
+
+@final
+class Connection(Endpoint):
+    """A client's socket."""
+
+    def __init__(self, loop: "Loop", engine: Engine, sock: socket.socket, client: Client) -> None:
+        self.loop: Loop = loop
+        self.engine: Engine = engine
+        self.socket: socket.socket = sock
+        self.descriptor: int = sock.fileno()
+        self.client: Client = client
+        self.parser: RequestParser = RequestParser(engine.limits)
+        self.unsent: list[bytes] = []
+        self.unsent_size: i64 = 0
+        self.tls: TlsTransport | None = None
+        self.closed: bool = False
+        self.processing: bool = False
+        client.door = ConnectionDoor(self)
+
+    def on_readable(self) -> None:
+        try:
+            data = os.read(self.descriptor, self.parser.wanted_bytes())
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.close()
+            return
+        if not data:
+            self.close()
+            return
+        if self.tls is not None:
+            data = self.receive_tls(self.tls, data)
+            if not data:
+                return
+        engine = self.engine
+        client = self.client
+        client.last_interaction_us = engine.now_us
+        size: i64 = len(data)
+        client.input_total_bytes += size
+        engine.statistics.input_bytes += size
+        engine.statistics.reads_processed += 1
+        self.parser.feed(data)
+        self.process_input()
+
+    def process_input(self) -> None:
+        """Run the requests that are complete, until the client is blocked, paused or closing."""
+        if self.processing:
+            return
+        self.processing = True
+        client = self.client
+        engine = self.engine
+        parser = self.parser
+        parser.authenticated = client.authenticated
+        reply = client.reply
+        try:
+            while True:
+                argv = parser.next()
+                if argv is None:
+                    break
+                engine.execute(client, argv)
+                engine.statistics.commands_processed += 1
+                client.commands_processed += 1
+                if client.gate != 0 or client.blocked_command is not None or self.closed:
+                    if self.closed or client.close_after_reply or client.blocked_command is not None:
+                        break
+                if not parser.authenticated:
+                    parser.authenticated = client.authenticated
+                if i64(len(reply.out)) > EARLY_FLUSH_BYTES:
+                    self.flush()
+                    if self.closed:
+                        break
+        except ProtocolError as error:
+            reply.error(b"ERR Protocol error: " + error.reason)
+            client.close_soon()
+        self.processing = False
+        if self.closed:
+            return
+        if not client.pending:
+            client.pending = True
+            engine.pending.append(client)
+        if parser.position != 0 or parser.pieces_bytes != 0:
+            self.check_input_limit()
+
+    def check_input_limit(self) -> None:
+        buffered: i64 = self.parser.buffered_bytes()
+        if buffered > self.engine.limits.client_query_buffer_limit_bytes:
+            self.engine.statistics.query_buffer_limit_disconnections += 1
+            self.loop.note_closing(self.client, "Closing client that reached max query buffer length")
+            self.close()
+
+    def resume(self) -> None:
+        """Go on after a block or a pause, at the next turn of the loop."""
+        self.loop.resumable.append(self)
+
+    def flush(self) -> None:
+        """Send what the client's writer holds."""
+        if self.closed:
+            return
+        client = self.client
+        out = client.reply.out
+        size: i64 = len(out)
+        if size > 0:
+            data = out.getvalue()
+            out.truncate(0)
+            if size > 4 * EARLY_FLUSH_BYTES:
+                client.reply.renew()
+            client.output_total_bytes += size
+            self.engine.statistics.output_bytes += size
+            if self.tls is not None:
+                data = self.tls.send(data)
+            self.send(data)
+        if client.close_after_reply and not self.unsent:
+            self.close()
+
+    def send(self, data: bytes) -> None:
+        """Give bytes to the kernel, or keep what it does not take."""
+        if self.unsent:
+            self.unsent.append(data)
+            self.unsent_size += i64(len(data))
+            self.loop.check_output_limit(self)
+            return
+        try:
+            sent: i64 = os.write(self.descriptor, data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self.close()
+            return
+        self.engine.statistics.writes_processed += 1
+        size: i64 = len(data)
+        if sent < size:
+            self.unsent.append(data[sent:] if sent else data)
+            self.unsent_size = size - sent
+            self.loop.poller.set(self.descriptor, READ | WRITE, True)
+            self.loop.check_output_limit(self)
+
+    def on_writable(self) -> None:
+        while self.unsent:
+            data = self.unsent[0]
+            try:
+                sent: i64 = os.write(self.descriptor, data)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self.close()
+                return
+            self.unsent_size -= sent
+            self.client.last_interaction_us = self.engine.now_us
+            if sent < i64(len(data)):
+                self.unsent[0] = data[sent:]
+                return
+            self.unsent.pop(0)
+        self.loop.poller.set(self.descriptor, READ, True)
+        if self.client.close_after_reply:
+            self.close()
+
+    def receive_tls(self, tls: "TlsTransport", data: bytes) -> bytes:
+        """Plaintext of what arrived; sends what the handshake asks to be sent."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the socket and forget the client."""
+        if self.closed:
+            return
+        self.closed = True
+        self.loop.forget(self)
+        self.engine.free_client(self.client)
+        self.unsent = []
+        self.unsent_size = 0
+        self.socket.close()
