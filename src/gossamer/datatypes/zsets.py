@@ -234,7 +234,8 @@ class ZSet(Value):
 
     def insert(self, member: bytes, score: float) -> None:
         """Add a member that add() has just not found."""
-        if self.table is None:
+        table = self.table
+        if table is None:
             limits = self.limits
             if (
                 len(member) <= limits.zset_max_listpack_value
@@ -243,11 +244,8 @@ class ZSet(Value):
             ):
                 self.insert_packed(member, score)
                 return
-            self.become_large()
-            assert self.table is not None
-            self.table.find(member)
-        table = self.table
-        assert table is not None
+            table = self.become_large()
+            table.find(member)
         table.insert(member, 0, score_bytes(score), 0)
         self.index.insert(score, member)
 
@@ -366,16 +364,16 @@ class ZSet(Value):
             position = next_pair(pairs, position)
         self.pairs = listpack.insert_at(pairs, position, [member, text])
 
-    def become_large(self) -> None:
-        """Leave the packed form for good; nothing happens to a set that is large already."""
+    def become_large(self) -> PackedTable:
+        """Leave the packed form for good (or have left it); answers the dictionary."""
         if self.table is not None:
-            return
+            return self.table
         members: list[bytes] = []
         scores: list[float] = []
         self.collect(0, self.length(), members, scores)
-        self.fill_large(members, scores)
+        return self.fill_large(members, scores)
 
-    def fill_large(self, members: list[bytes], scores: list[float]) -> None:
+    def fill_large(self, members: list[bytes], scores: list[float]) -> PackedTable:
         """Become large with these members, which are distinct and in order."""
         table = PackedTable(0)
         size: i64 = len(members)
@@ -387,6 +385,7 @@ class ZSet(Value):
         self.index = ScoreIndex()
         self.index.fill(members, scores)
         self.pairs = listpack.EMPTY
+        return table
 
 
 def score_bytes(score: float) -> bytes:
