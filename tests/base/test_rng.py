@@ -50,3 +50,16 @@ def test_hex_digits_are_as_many_as_asked() -> None:
     digits = Random64(5).hex_digits(40)
     assert len(digits) == 40
     assert set(digits) <= set(b"0123456789abcdef")
+
+
+@pytest.mark.parametrize(("limit", "count"), [(1, 1), (5, 0), (6, 2), (6, 1), (9, 9), (40, 5)])
+def test_distinct_numbers_are_distinct_and_all_as_likely(limit: int, count: int) -> None:
+    rng = Random64(count)
+    counts = [0] * limit
+    for _ in range(3000):
+        drawn = rng.distinct_below(limit, count)
+        assert len(set(drawn)) == len(drawn) == count
+        for number in drawn:
+            counts[number] += 1
+    expected = 3000 * count / limit
+    assert all(abs(number - expected) <= 6 * expected**0.5 for number in counts)

@@ -75,6 +75,26 @@ class Random64:
             if drawn < ceiling:
                 return drawn % limit
 
+    def distinct_below(self, limit: i64, count: i64) -> list[int]:
+        """So many different numbers from 0 to limit - 1, every choice and order equally likely."""
+        assert count <= limit
+        drawn: list[int] = []
+        if count * 3 < limit:
+            seen: set[int] = set()
+            while len(drawn) < count:
+                number = self.below(limit)
+                if number not in seen:
+                    seen.add(number)
+                    drawn.append(number)
+            return drawn
+        drawn = list(range(limit))
+        index: i64 = 0
+        while index < count:
+            other: i64 = index + self.below(limit - index)
+            drawn[index], drawn[other] = drawn[other], drawn[index]
+            index += 1
+        return drawn[:count]
+
     def fraction(self) -> float:
         """Uniform over [0, 1), in steps of 2**-53."""
         high: i64 = self.next_u32() >> 5
