@@ -10,7 +10,8 @@ from typing import Any, Final
 from mypy_extensions import i64
 
 Handler = Callable[[Any, list[bytes]], None]
-KeyFinder = Callable[[list[bytes]], list[int]]
+# Positions of keys with what is done to each, where no KeySpec can say it (key_positions.py).
+KeyFinder = Callable[[list[bytes]], list[tuple[int, tuple[str, ...]]]]
 
 # Flags in the order in which COMMAND prints them.
 FLAG_NAMES: Final = (
@@ -111,6 +112,7 @@ class Command:
         self.key_finder = key_finder
         self.min_compat = min_compat
         self.max_compat = max_compat
+        self.declared_subcommands = subcommands  # of every compat; `subcommands` holds those in use
         self.subcommands: dict[bytes, Command] = {}
         for sub in subcommands:
             sub.full_name = name + b"|" + sub.name
@@ -121,3 +123,50 @@ class Command:
         self.failed_calls: i64 = 0
         self.total_us: i64 = 0
         self.histogram: list[int] = []
+
+    def exists_in(self, compat: int) -> bool:
+        return self.min_compat <= compat <= self.max_compat
+
+    def copy_for(self, compat: int) -> "Command":
+        """A record of its own for one server: fresh statistics, only the subcommands that exist in `compat`."""
+        return Command(
+            self.name, self.function, self.arity, " ".join(self.flag_names), " ".join(self.categories), self.keys,
+            self.tips, tuple(sub.copy_for(compat) for sub in self.declared_subcommands if sub.exists_in(compat)),
+            self.key_finder, self.min_compat, self.max_compat,
+        )  # fmt: skip
+
+
+# The order in which COMMAND prints ACL categories.
+CATEGORY_ORDER: Final = (
+    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo",
+    "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+)  # fmt: skip
+
+
+def implicit_categories(command: Command) -> tuple[str, ...]:
+    """All ACL categories of a command, without '@': those declared and those that follow from its flags."""
+    found = set(command.categories)
+    flags = command.flag_names
+    if "write" in flags:
+        found.add("write")
+    if "readonly" in flags and "scripting" not in found:
+        found.add("read")
+    if "admin" in flags:
+        found.update(("admin", "dangerous"))
+    if "pubsub" in flags:
+        found.add("pubsub")
+    if "blocking" in flags:
+        found.add("blocking")
+    found.add("fast" if "fast" in flags else "slow")
+    return tuple(name for name in CATEGORY_ORDER if name in found)
+
+
+def build_table(groups: tuple[tuple[Command, ...], ...], compat: int) -> dict[bytes, Command]:
+    """The commands of one server by lower-case name: copies of what the groups declare for `compat`."""
+    table: dict[bytes, Command] = {}
+    for group in groups:
+        for command in group:
+            if command.exists_in(compat):
+                assert command.name not in table, command.name
+                table[command.name] = command.copy_for(compat)
+    return table
