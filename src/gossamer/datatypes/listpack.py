@@ -33,6 +33,7 @@ from librt.strings import (
 from mypy_extensions import i16, i32, i64, u8
 
 from gossamer.base.errors import CorruptError
+from gossamer.base.numbers import format_int
 
 HEADER_BYTES: Final = 6
 COUNT_UNKNOWN: Final = 65535
@@ -269,6 +270,19 @@ def insert_at(lp: bytes, pos: i64, elements: list[bytes]) -> bytes:
     return writer.getvalue()
 
 
+def concatenate(lp: bytes, other: bytes) -> bytes:
+    """The elements of `lp`, then those of `other`."""
+    writer = BytesWriter()
+    writer.write(lp)
+    writer.truncate(len(lp) - 1)
+    writer.write(other[HEADER_BYTES:])
+    total: i64 = COUNT_UNKNOWN
+    if header_count(lp) != COUNT_UNKNOWN and header_count(other) != COUNT_UNKNOWN:
+        total = header_count(lp) + header_count(other)
+    _set_header(writer, len(writer), total)
+    return writer.getvalue()
+
+
 def replace_at(lp: bytes, pos: i64, element: bytes) -> bytes:
     writer = BytesWriter()
     writer.write(lp[:pos])
@@ -452,7 +466,7 @@ def element_at(lp: bytes, pos: i64) -> bytes:
     if 0x80 <= byte < 0xC0:
         return lp[pos + 1 : pos + 1 + (byte & 0x3F)]
     if is_integer_at(lp, pos):
-        return b"%d" % integer_at(lp, pos)
+        return format_int(integer_at(lp, pos))
     return lp[string_start(lp, pos) : string_end(lp, pos)]
 
 
@@ -505,6 +519,27 @@ def find(lp: bytes, start_pos: i64, element: bytes, skip: i64) -> i64:
             to_skip = skip
         pos += entry + _backlen_bytes(entry)
     return -1
+
+
+def remove_equal(lp: bytes, element: bytes, skip: i64, n: i64) -> bytes:
+    """Remove up to `n` entries equal to `element`, but for the first `skip` of them."""
+    pos: i64 = find(lp, first(lp), element, 0)
+    while skip > 0 and pos >= 0:
+        skip -= 1
+        pos = find(lp, next_position(lp, pos), element, 0)
+    if pos < 0:
+        return lp
+    writer = BytesWriter()
+    kept: i64 = 0
+    removed: i64 = 0
+    while pos >= 0 and removed < n:
+        writer.write(lp[kept:pos])
+        kept = pos + entry_bytes(lp, pos)
+        removed += 1
+        pos = find(lp, kept, element, 0)
+    writer.write(lp[kept:])
+    _set_header(writer, len(writer), _count_after(lp, -removed))
+    return writer.getvalue()
 
 
 def equals_at(lp: bytes, pos: i64, element: bytes) -> bool:
