@@ -552,6 +552,8 @@ class Quicklist:
             self.add_node(at + 1, raw_node(element))
             lp = listpack.delete_at(node.data, listpack.last(node.data), 1)
             self.put_data(at, lp, node.count - 1)
+            if node.count > 0:
+                self.merge_around(at + 1)
         else:
             lp = listpack.replace_at(node.data, listpack.seek(node.data, offset), element)
             self.put_data(at, lp, node.count)
