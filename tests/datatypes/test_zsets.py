@@ -182,17 +182,6 @@ def test_a_copy_is_independent(form: str) -> None:
     assert content(copied) == [(b"c", 0.0), (b"a", 1.0), (b"b", 2.0)]
 
 
-def test_scanning_returns_every_member_once_while_nothing_changes(form: str) -> None:
-    value = zset_of(form, {b"%d" % n: float(n) for n in range(100)})
-    found: list[bytes] = []
-    scores: list[float] = []
-    cursor = value.scan(0, found, scores)
-    while cursor:
-        cursor = value.scan(cursor, found, scores)
-    assert dict(zip(found, scores, strict=True)) == dict(content(value))
-    assert len(found) == 100
-
-
 def test_memory_follows_the_content() -> None:
     value = ZSet(limits_for("skiplist"))
     empty = value.memory_bytes()

@@ -48,6 +48,7 @@ __all__: Final = [
     "LEFT_SAME",
     "NO_SCORE",
     "ZSet",
+    "entries_in_order",
     "packed_score_text",
 ]
 
@@ -116,8 +117,7 @@ class ZSet(Value):
     @staticmethod
     def from_entries(members: list[bytes], scores: list[float], limits: Limits) -> "ZSet":
         """Of distinct members in any order, packed where the thresholds allow it."""
-        order = [(scores[i], members[i]) for i in range(len(members))]
-        order.sort()
+        order = entries_in_order(members, scores)
         members = [member for _, member in order]
         scores = [score for score, _ in order]
         value = ZSet(limits)
@@ -330,19 +330,6 @@ class ZSet(Value):
             table.remove(members[taken])
             taken += 1
 
-    def scan(self, cursor: i64, members: list[bytes], scores: list[float]) -> i64:
-        """Append the next few members; answer the next cursor, 0 at the end. A packed set comes whole."""
-        table = self.table
-        if table is None:
-            self.collect(0, self.length(), members, scores)
-            return 0
-        found: list[bytes] = []
-        table.keys_in(table.scan_bucket(cursor), found)
-        for member in found:
-            members.append(member)
-            scores.append(self.score(member))
-        return table.scan_next(cursor)
-
     # -- the two forms ------------------------------------------------------------------------------------
 
     def fits_packed(self, members: list[bytes]) -> bool:
@@ -363,6 +350,11 @@ class ZSet(Value):
         while position >= 0 and is_packed_pair_before(pairs, position, score, member):
             position = next_pair(pairs, position)
         self.pairs = listpack.insert_at(pairs, position, [member, text])
+
+    def expect(self, count: i64) -> None:
+        """Prepare an empty set for so many adds; since 7.2 a number above the threshold decides the form."""
+        if self.limits.compat >= 72 and count > self.limits.zset_max_listpack_entries:
+            self.become_large()
 
     def become_large(self) -> PackedTable:
         """Leave the packed form for good (or have left it); answers the dictionary."""
@@ -386,6 +378,13 @@ class ZSet(Value):
         self.index.fill(members, scores)
         self.pairs = listpack.EMPTY
         return table
+
+
+def entries_in_order(members: list[bytes], scores: list[float]) -> list[tuple[float, bytes]]:
+    """Distinct members with their scores, as a sorted set orders them."""
+    order = [(scores[i], members[i]) for i in range(len(members))]
+    order.sort()
+    return order
 
 
 def score_bytes(score: float) -> bytes:
