@@ -3,9 +3,27 @@
 Owned by the configuration, which writes the fields; everyone else only reads. Names and defaults are Redis's.
 """
 
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
+
+# maxmemory-policy: bits of what is chosen from and how.
+POLICY_VOLATILE: Final = 1 << 0  # only keys with an expire time
+POLICY_LRU: Final = 1 << 1
+POLICY_LFU: Final = 1 << 2
+POLICY_RANDOM: Final = 1 << 3
+POLICY_TTL: Final = 1 << 4
+POLICY_NOEVICTION: Final = 0
+POLICIES: Final[dict[bytes, int]] = {
+    b"volatile-lru": POLICY_VOLATILE | POLICY_LRU,
+    b"volatile-lfu": POLICY_VOLATILE | POLICY_LFU,
+    b"volatile-random": POLICY_VOLATILE | POLICY_RANDOM,
+    b"volatile-ttl": POLICY_VOLATILE | POLICY_TTL,
+    b"allkeys-lru": POLICY_LRU,
+    b"allkeys-lfu": POLICY_LFU,
+    b"allkeys-random": POLICY_RANDOM,
+    b"noeviction": POLICY_NOEVICTION,
+}
 
 
 @final
@@ -30,3 +48,8 @@ class Limits:
         self.client_query_buffer_limit_bytes: i64 = 1024 * 1024 * 1024
         self.lfu_log_factor: i64 = 10
         self.lfu_decay_time_minutes: i64 = 1
+        self.active_expire_effort: i64 = 1
+        self.maxmemory_bytes: i64 = 0
+        self.maxmemory_policy: i64 = POLICY_NOEVICTION
+        self.maxmemory_samples: i64 = 5
+        self.maxmemory_eviction_tenacity: i64 = 10

@@ -1,7 +1,7 @@
 """A hash table of byte keys in packed, immutable buckets that grows one bucket at a time.
 
-It owns the entries of a database, of a large hash, set and the dictionary of a sorted set. It knows nothing of
-what a payload means. About eight entries stand back to back in one immutable `bytes` per bucket:
+It owns the entries of a database, of a large hash, set and the dictionary of a sorted set. It knows nothing
+of what a payload means. About eight entries stand back to back in one immutable `bytes` per bucket:
 
     offset  0      1..2     3      4      5..        then          then
             tag    length   meta   klen   extra      expire        key              payload
@@ -14,9 +14,10 @@ what a payload means. About eight entries stand back to back in one immutable `b
             7f 08 00 00 02 61 62 31
 
 The number of buckets follows linear hashing: bucket `split` is the next to be divided, a key belongs to
-`hash & mask`, or to `hash & (2 * mask + 1)` where that bucket was divided already. So no operation ever touches
-more than a few buckets: there is no rehash pause, and a cursor that walks the hash space in bit-reversed order
-visits every key that stays in the table throughout, whatever grows or shrinks meanwhile (the guarantee of SCAN).
+`hash & mask`, or to `hash & (2 * mask + 1)` where that bucket was divided already. So no operation ever
+touches more than a few buckets: there is no rehash pause, and a cursor that walks the hash space in
+bit-reversed order visits every key that stays in the table throughout, whatever grows or shrinks meanwhile
+(the guarantee of SCAN).
 
 Invariants: `count` entries in all; every entry is in the bucket its hash names; a bucket is replaced, never
 changed; `earliest[i]` (once any entry has an expire time) is at most the smallest expire time in bucket i.
@@ -44,6 +45,8 @@ KEY_EMBED_MAX_BYTES: Final = 254
 PAYLOAD_EMBED_MAX_BYTES: Final = 512
 NEVER: Final = 0x7FFFFFFFFFFFFFFF
 RANDOM_ENTRIES_BOUND: Final = 40  # a bucket with more entries than this has a probability below 1e-7
+EMPTY_BYTES: Final = 128  # of a table without entries
+SLOT_BYTES: Final = 8
 
 
 def resident_bytes(length: i64) -> i64:
@@ -78,14 +81,19 @@ class PackedTable:
         self.mask: i64 = 0
         self.split: i64 = 0
         self.objects: list[object] = []
-        self.free_slots: list[int] = []
+        self.free_slots: vec[i64] = vec[i64]()
         self.earliest: vec[i64] = vec[i64]()
+        self.earliest_of_all: i64 = NEVER  # at most the smallest of earliest, unless a sweep is under way
+        self.sweep_at: i64 = 0  # the bucket at which a sweep goes on; 0: none is under way
+        self.sweep_earliest: i64 = NEVER  # of the buckets that the sweep has passed
         self.tracks_expires: bool = False
         self.expires_count: i64 = 0
-        self.bytes_used: i64 = 128
+        self.bytes_used: i64 = EMPTY_BYTES
         self.writer: BytesWriter = BytesWriter()
         self.writer2: BytesWriter = BytesWriter()
-        # Where the last find() ended: valid until the next change of the table.
+        # Where the last find() ended: valid until the next change of the table. `at_key` is the very object
+        # that was found there, so that looking a key up again before it is written costs nothing.
+        self.at_key: bytes | None = None
         self.at_bucket: i64 = 0
         self.at_entry: i64 = 0
         self.at_end: i64 = 0
@@ -104,6 +112,8 @@ class PackedTable:
 
     def find(self, key: bytes) -> bool:
         """Find the entry of `key` and leave its position in the at_ fields; False where there is none."""
+        if key is self.at_key:
+            return True
         hashed: i64 = hash(key)
         index: i64 = hashed & self.mask
         if index < self.split:
@@ -127,11 +137,14 @@ class PackedTable:
                         stored = self.objects[i64(read_i32_le(bucket, start))]
                         if stored == key:
                             self.note_entry(bucket, position, end, meta, extra, start + 4)
+                            self.at_key = key
                             return True
                 elif i64(bucket[position + 4]) == key_bytes and bytes_equal_at(bucket, start, key):
                     self.note_entry(bucket, position, end, meta, extra, start + key_bytes)
+                    self.at_key = key
                     return True
             position = end
+        self.at_key = None
         return False
 
     def note_entry(self, bucket: bytes, entry: i64, end: i64, meta: i64, extra: i64, payload: i64) -> None:
@@ -195,7 +208,9 @@ class PackedTable:
         writer.write(self.buckets[self.at_bucket])
         self.write_entry_head(writer, key, meta, payload_bytes, expire_ms)
 
-    def write_entry_head(self, writer: BytesWriter, key: bytes, meta: i64, payload_bytes: i64, expire_ms: i64) -> None:
+    def write_entry_head(
+        self, writer: BytesWriter, key: bytes, meta: i64, payload_bytes: i64, expire_ms: i64
+    ) -> None:
         hashed: i64 = hash(key)
         key_bytes: i64 = len(key)
         slot: i64 = -1
@@ -236,17 +251,23 @@ class PackedTable:
             self.grow()
 
     def replace_found(self, key: bytes, kind: i64, payload: bytes, expire_ms: i64) -> None:
-        """Give the entry found last a new kind, payload and expire time; its extra bytes stay."""
+        """Give the entry found last a new kind, payload, expire time, and the extra bytes of `new_extra`."""
         size: i64 = len(payload)
         if size > PAYLOAD_EMBED_MAX_BYTES:
             self.replace_found_object(key, kind, payload, expire_ms)
             return
         bucket: bytes = self.buckets[self.at_bucket]
         writer = self.writer
-        if size == self.at_end - self.at_payload and expire_ms == self.at_expire and not self.at_meta & META_OBJECT:
+        if (
+            size == self.at_end - self.at_payload
+            and expire_ms == self.at_expire
+            and not self.at_meta & META_OBJECT
+        ):
             writer.truncate(0)
             writer.write(bucket)
-            writer[self.at_entry + 3] = ((self.at_meta & ~META_KIND) | kind) & 0xFF  # type: ignore[assignment]
+            self.at_meta = (self.at_meta & ~META_KIND) | kind
+            writer[self.at_entry + 3] = self.at_meta & 0xFF  # type: ignore[assignment]
+            self.write_extra_at(self.at_extra)
             position: i64 = self.at_payload
             i: i64 = 0
             while i < size:
@@ -276,12 +297,17 @@ class PackedTable:
             writer.write(bucket[: self.at_entry])
         if self.at_end < i64(len(bucket)):
             writer.write(bucket[self.at_end :])
-        entry: i64 = len(writer)
         self.write_entry_head(writer, key, meta, payload_bytes, expire_ms)
-        i: i64 = 0
-        while i < self.extra:
-            writer[entry + HEADER_BYTES + i] = bucket[self.at_extra + i]
-            i += 1
+
+    def write_extra_at(self, position: i64) -> None:
+        """Write the low bytes of `new_extra` into the bucket that the writer holds."""
+        writer = self.writer
+        value: i64 = self.new_extra
+        end: i64 = position + self.extra
+        while position < end:
+            writer[position] = value & 0xFF  # type: ignore[assignment]
+            value >>= 8
+            position += 1
 
     def finish_replacement(self, expire_ms: i64) -> None:
         if self.at_expire != 0:
@@ -320,15 +346,13 @@ class PackedTable:
         writer.write(bucket[body : self.at_end])
         self.finish_replacement(expire_ms)
 
-    def set_found_extra24(self, value: i64) -> None:
-        """Write the low 24 bits of value into the three extra bytes of the entry found last."""
+    def set_found_extra(self, value: i64) -> None:
+        """Write the low bytes of value into the extra bytes of the entry found last."""
         writer = self.writer
         writer.truncate(0)
         writer.write(self.buckets[self.at_bucket])
-        position: i64 = self.at_extra
-        writer[position] = value & 0xFF  # type: ignore[assignment]
-        writer[position + 1] = (value >> 8) & 0xFF  # type: ignore[assignment]
-        writer[position + 2] = (value >> 16) & 0xFF  # type: ignore[assignment]
+        self.new_extra = value
+        self.write_extra_at(self.at_extra)
         self.buckets[self.at_bucket] = writer.getvalue()
 
     def remove_found(self) -> None:
@@ -362,30 +386,38 @@ class PackedTable:
         self.mask = 0
         self.split = 0
         self.objects = []
-        self.free_slots = []
+        self.free_slots = vec[i64]()
         self.earliest = vec[i64]()
+        self.earliest_of_all = NEVER
+        self.sweep_at = 0
         self.tracks_expires = False
         self.expires_count = 0
-        self.bytes_used = 128
+        self.bytes_used = EMPTY_BYTES
+        self.at_key = None
 
     # -- objects held beside the buckets ------------------------------------------------------------------
 
     def hold(self, held: object) -> i64:
         if isinstance(held, bytes):
-            self.bytes_used += resident_bytes(len(held)) + 8
-        if self.free_slots:
-            slot: i64 = self.free_slots.pop()
+            self.bytes_used += resident_bytes(len(held))
+        if len(self.free_slots) > 0:
+            self.free_slots, slot = vec_pop(self.free_slots)
             self.objects[slot] = held
             return slot
+        self.bytes_used += SLOT_BYTES
         self.objects.append(held)
         return i64(len(self.objects)) - 1
 
     def release(self, slot: i64) -> None:
         held = self.objects[slot]
         if isinstance(held, bytes):
-            self.bytes_used -= resident_bytes(len(held)) + 8
+            self.bytes_used -= resident_bytes(len(held))
         self.objects[slot] = None
-        self.free_slots.append(slot)
+        self.free_slots = vec_append(self.free_slots, slot)
+        if i64(len(self.free_slots)) == i64(len(self.objects)):
+            self.bytes_used -= SLOT_BYTES * i64(len(self.objects))
+            self.objects = []
+            self.free_slots = vec[i64]()
 
     def release_found(self, bucket: bytes) -> None:
         meta: i64 = self.at_meta
@@ -401,6 +433,7 @@ class PackedTable:
         size: i64 = len(data)
         self.bytes_used += resident_bytes(size) - resident_bytes(old)
         self.buckets[index] = data
+        self.at_key = None
 
     def key_at(self, bucket: bytes, position: i64) -> bytes:
         """The key of the entry at that position of a bucket."""
@@ -438,6 +471,7 @@ class PackedTable:
         self.set_bucket(i64(len(self.buckets)) - 1, leave.getvalue())
         if self.tracks_expires:
             self.earliest = vec_append(self.earliest, self.earliest[self.split])
+            self.bytes_used += SLOT_BYTES
         self.split += 1
         if self.split == bit:
             self.mask = 2 * self.mask + 1
@@ -455,8 +489,11 @@ class PackedTable:
             self.set_bucket(self.split, self.buckets[self.split] + last)
         if self.tracks_expires:
             self.earliest, moved = vec_pop(self.earliest)
+            self.bytes_used -= SLOT_BYTES
             if moved < self.earliest[self.split]:
                 self.earliest[self.split] = moved
+            if moved < self.earliest_of_all:
+                self.earliest_of_all = moved  # a sweep under way may be past the bucket that it moved to
 
     # -- expire times -------------------------------------------------------------------------------------
 
@@ -470,11 +507,47 @@ class PackedTable:
                 earliest = vec_append(earliest, NEVER)
                 i += 1
             self.earliest = earliest
+            self.bytes_used += SLOT_BYTES * n
         if expire_ms < self.earliest[index]:
             self.earliest[index] = expire_ms
+        if expire_ms < self.earliest_of_all:
+            self.earliest_of_all = expire_ms
 
-    def expired_in(self, index: i64, now_ms: i64, keys: list[bytes]) -> None:
-        """Append the keys of bucket `index` whose expire time is before now, and renew earliest[index]."""
+    def sweep(self, now_ms: i64, buckets: i64, keys: list[bytes]) -> bool:
+        """Look for entries whose expire time is before now, through so many more buckets at most.
+
+        Appends the keys of the first bucket that has any; the caller must remove them. False when the sweep
+        has come to its end, or when nothing can be due; else the next call goes on from here.
+        """
+        at: i64 = self.sweep_at
+        n: i64 = len(self.earliest)
+        if at == 0:
+            if self.earliest_of_all >= now_ms:
+                return False
+            self.sweep_earliest = NEVER
+            self.earliest_of_all = NEVER
+        end: i64 = at + buckets
+        if end > n:
+            end = n
+        found: bool = False
+        while at < end and not found:
+            earliest: i64 = self.earliest[at]
+            if earliest < now_ms:
+                earliest = self.take_expired(at, now_ms, keys)
+                found = len(keys) > 0
+            if earliest < self.sweep_earliest:
+                self.sweep_earliest = earliest
+            at += 1
+        if at < n:
+            self.sweep_at = at
+            return True
+        self.sweep_at = 0
+        if self.sweep_earliest < self.earliest_of_all:
+            self.earliest_of_all = self.sweep_earliest
+        return False
+
+    def take_expired(self, index: i64, now_ms: i64, keys: list[bytes]) -> i64:
+        """Append the keys of bucket `index` that are due; answer the earliest expire time of the others."""
         bucket: bytes = self.buckets[index]
         size: i64 = len(bucket)
         earliest: i64 = NEVER
@@ -484,23 +557,11 @@ class PackedTable:
                 expire: i64 = read_i64_le(bucket, position + HEADER_BYTES + self.extra)
                 if expire < now_ms:
                     keys.append(self.key_at(bucket, position))
-                if expire < earliest:
+                elif expire < earliest:
                     earliest = expire
             position += i64(read_i16_le(bucket, position + 1))
         self.earliest[index] = earliest
-
-    def next_expired_bucket(self, start: i64, now_ms: i64, limit: i64) -> i64:
-        """The first bucket in [start, start+limit) that may hold an expired entry, or -1."""
-        n: i64 = len(self.earliest)
-        end: i64 = start + limit
-        if end > n:
-            end = n
-        i: i64 = start
-        while i < end:
-            if self.earliest[i] < now_ms:
-                return i
-            i += 1
-        return -1
+        return earliest
 
     # -- walking ------------------------------------------------------------------------------------------
 
@@ -575,30 +636,28 @@ class PackedTable:
             bit >>= 1
         return cursor | bit
 
-    def entries_in(self, index: i64) -> i64:
-        """How many entries bucket `index` has."""
-        bucket: bytes = self.buckets[index]
-        size: i64 = len(bucket)
-        n: i64 = 0
-        position: i64 = 0
-        while position < size:
-            n += 1
-            position += i64(read_i16_le(bucket, position + 1))
-        return n
-
     def find_random(self, rng: Random64) -> None:
         """Leave a uniformly chosen entry in the at_ fields, as find() does. The table must not be empty.
 
-        A bucket is drawn, then accepted in proportion to its entries, so that every entry is equally likely.
+        A bucket and a place in it are drawn until the place is taken, so every entry is equally likely.
         """
         buckets: i64 = len(self.buckets)
+        if buckets == 1:
+            self.note_nth(0, rng.below(self.count))
+            return
         while True:
             index: i64 = rng.below(buckets)
-            n: i64 = self.entries_in(index)
-            if n == 0 or (buckets > 1 and rng.below(RANDOM_ENTRIES_BOUND) >= n):
-                continue
-            self.note_nth(index, rng.below(n))
-            return
+            nth: i64 = rng.below(RANDOM_ENTRIES_BOUND)
+            bucket: bytes = self.buckets[index]
+            size: i64 = len(bucket)
+            position: i64 = 0
+            while nth > 0 and position < size:
+                position += i64(read_i16_le(bucket, position + 1))
+                nth -= 1
+            if position < size:
+                self.at_bucket = index
+                self.note_position(bucket, position)
+                return
 
     def note_nth(self, index: i64, nth: i64) -> None:
         """Leave the nth entry of bucket `index`, which must exist, in the at_ fields."""
@@ -612,12 +671,15 @@ class PackedTable:
 
     def note_position(self, bucket: bytes, position: i64) -> None:
         """Leave the entry at that position of bucket `at_bucket` in the at_ fields."""
+        self.at_key = None
         meta: i64 = i64(bucket[position + 3])
         extra: i64 = position + HEADER_BYTES
         payload: i64 = extra + self.extra + i64(bucket[position + 4])
         if meta & META_EXPIRE:
             payload += 8
-        self.note_entry(bucket, position, position + i64(read_i16_le(bucket, position + 1)), meta, extra, payload)
+        self.note_entry(
+            bucket, position, position + i64(read_i16_le(bucket, position + 1)), meta, extra, payload
+        )
 
     def found_key(self) -> bytes:
         """The key of the entry found last."""

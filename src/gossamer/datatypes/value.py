@@ -9,13 +9,15 @@ from mypy_extensions import i64
 
 # How a value stands in a database entry (the low four bits of its meta byte).
 KIND_STRING: Final = 0  # plain bytes; the encoding follows from the content
-KIND_STRING_RAW: Final = 1  # plain bytes made by APPEND, SETRANGE ...: never reported as int or embstr
-KIND_OBJECT: Final = 2  # a Value (or a long string) held in the slab
-KIND_LIST_LISTPACK: Final = 3
-KIND_HASH_LISTPACK: Final = 4
-KIND_SET_INTSET: Final = 5
-KIND_SET_LISTPACK: Final = 6
-KIND_ZSET_LISTPACK: Final = 7
+KIND_STRING_EMBSTR: Final = 1  # plain bytes that INCRBYFLOAT wrote: never reported as int
+KIND_STRING_RAW: Final = 2  # bytes or a StringBuffer, by APPEND, SETRANGE ...: never reported as int or embstr
+KIND_OBJECT: Final = 3  # a Value held in the slab
+KIND_LIST_LISTPACK: Final = 4
+KIND_HASH_LISTPACK: Final = 5
+KIND_SET_INTSET: Final = 6
+KIND_SET_LISTPACK: Final = 7
+KIND_ZSET_LISTPACK: Final = 8
+KIND_LAST_STRING: Final = KIND_STRING_RAW
 
 # Fixed costs, in bytes, of CPython objects as the allocator rounds them; used by memory_bytes().
 OBJECT_BYTES: Final = 64  # a native instance with its fields
@@ -45,4 +47,7 @@ class Value:
         return KIND_OBJECT
 
     def memory_bytes(self) -> i64:
+        raise NotImplementedError
+
+    def copy(self) -> "Value":
         raise NotImplementedError

@@ -18,7 +18,7 @@ def lfu_decayed(field: i64, now_minutes: i64, limits: Limits) -> i64:
 
 
 def lfu_touched(field: i64, now_minutes: i64, limits: Limits, rng: Random64) -> i64:
-    """The field after one more access: decayed, then incremented with probability 1/((counter-5)*factor+1)."""
+    """The field after one more access: decayed, incremented with probability 1/((counter-5)*factor+1)."""
     counter: i64 = lfu_decayed(field, now_minutes, limits)
     if counter < 255:
         base: i64 = counter - LFU_INIT_VALUE

@@ -1,11 +1,12 @@
 """One logical database: keys to values, with expire times and access fields.
 
-Owns how keys are stored (a PackedTable; small values stand in the bucket itself, others in its slab) and keeps
-that a secret: commands see `bytes` for strings and `Value` objects for the rest. It does not know clients.
+Owns how keys are stored (a PackedTable; small values stand in the bucket itself, others in its slab) and
+keeps that a secret: commands see `bytes` for strings and `Value` objects for the rest. It does not know
+clients.
 
 Invariants: a Value with `ref >= 0` is held in slot `ref` of the slab and its `accounted` bytes are part of
-`used_bytes()`; a Value decoded from an entry (`ref == -1`) is a copy that must be stored again after a change;
-no empty list, hash, set or sorted set is ever stored.
+`used_bytes()`; a Value decoded from an entry (`ref == -1`) is a copy that must be stored again after a
+change; no empty list, hash, set or sorted set is ever stored; a key has one entry, also while it is due.
 
 The access field (three bytes): LRU: the second of the last access, modulo 2^24; LFU: minutes << 8 | counter.
 """
@@ -18,15 +19,23 @@ from gossamer.base.errors import CommandError
 from gossamer.base.numbers import is_int64
 from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.lists import List
-from gossamer.datatypes.packed_table import META_KIND, PAYLOAD_EMBED_MAX_BYTES, PackedTable
+from gossamer.datatypes.packed_table import (
+    META_KIND,
+    META_OBJECT,
+    PAYLOAD_EMBED_MAX_BYTES,
+    PackedTable,
+)
 from gossamer.datatypes.sets import Set
+from gossamer.datatypes.strings import BUFFER_MIN_BYTES, StringBuffer
 from gossamer.datatypes.value import (
     KIND_HASH_LISTPACK,
+    KIND_LAST_STRING,
     KIND_LIST_LISTPACK,
     KIND_OBJECT,
     KIND_SET_INTSET,
     KIND_SET_LISTPACK,
     KIND_STRING,
+    KIND_STRING_EMBSTR,
     KIND_STRING_RAW,
     KIND_ZSET_LISTPACK,
     Value,
@@ -52,7 +61,6 @@ class Database:
         self.state: KeyspaceState = state
         self.table: PackedTable = PackedTable(3)
         self.values_bytes: i64 = 0  # of the Values in the slab
-        self.expire_cursor: i64 = 0
 
     # -- looking up ---------------------------------------------------------------------------------------
 
@@ -62,10 +70,16 @@ class Database:
         if not table.find(key):
             return False
         if table.at_expire != 0 and table.at_expire < self.state.now_ms:
-            if self.state.expires_now:
-                self.expire_found(key)
-            return False
+            return self.meet_expired(key)
         return True
+
+    def meet_expired(self, key: bytes) -> bool:
+        """What becomes of the due entry found last: removed, hidden, or treated as live."""
+        state = self.state
+        if state.expires_now:
+            self.expire_found(key)
+            return False
+        return not state.hides_expired
 
     def touch_found(self) -> None:
         """Renew the access field of the entry found last."""
@@ -77,7 +91,15 @@ class Database:
         if state.access_mode != ACCESS_LRU:
             new = lfu_touched(old, new >> 8, state.limits, state.rng)
         if new != old:
-            self.table.set_found_extra24(new)
+            self.table.set_found_extra(new)
+
+    def keep_access(self) -> None:
+        """Let the entry found last, which is about to be replaced, keep its access field."""
+        state = self.state
+        if state.touches and state.access_mode == ACCESS_LRU:
+            self.table.new_extra = state.access_now
+        else:
+            self.table.new_extra = self.table.found_extra24()
 
     def find_read(self, key: bytes) -> bool:
         """find() for a read: counts the hit or miss, renews the access field."""
@@ -91,12 +113,30 @@ class Database:
             state.notify(NOTIFY_KEY_MISS, b"keymiss", key, self.index)
         return False
 
+    def find_read_untouched(self, key: bytes) -> bool:
+        """find_read() that leaves the access field alone (EXISTS, TYPE, TTL)."""
+        state = self.state
+        if self.find(key):
+            state.hits += 1
+            return True
+        state.misses += 1
+        if state.notify_mask & NOTIFY_KEY_MISS:
+            state.notify(NOTIFY_KEY_MISS, b"keymiss", key, self.index)
+        return False
+
     def find_write(self, key: bytes) -> bool:
-        """find() for a write: renews the access field."""
+        """find() for a write: renews the access field; nothing hidden stays behind."""
         if self.find(key):
             self.touch_found()
             return True
+        if not self.state.expires_now:
+            self.remove_hidden(key)
         return False
+
+    def remove_hidden(self, key: bytes) -> None:
+        """Remove a due key that find() hid: the key is about to be made anew on a writable replica."""
+        if self.table.find(key):
+            self.expire_found(key)
 
     def exists(self, key: bytes) -> bool:
         """Whether a live key is there; nothing is counted or renewed."""
@@ -106,10 +146,12 @@ class Database:
         """The value of the entry found last."""
         table = self.table
         kind: i64 = table.at_meta & META_KIND
-        if kind <= KIND_STRING_RAW:
+        if kind <= KIND_LAST_STRING:
             return table.found_payload()
         if kind == KIND_OBJECT:
             held = table.found_object()
+            if isinstance(held, StringBuffer):
+                return held.value()
             assert isinstance(held, Value)
             return held
         return decode_packed(kind, table.found_payload(), self.state)
@@ -117,7 +159,7 @@ class Database:
     def found_type_name(self) -> bytes:
         """The type of the entry found last, as TYPE answers."""
         kind: i64 = self.table.at_meta & META_KIND
-        if kind <= KIND_STRING_RAW:
+        if kind <= KIND_LAST_STRING:
             return b"string"
         if kind == KIND_OBJECT:
             held = self.table.found_object()
@@ -141,17 +183,40 @@ class Database:
         """The string at key for reading; raises WRONGTYPE."""
         if not self.find_read(key):
             return None
-        if self.table.at_meta & META_KIND > KIND_STRING_RAW:
-            raise CommandError(WRONGTYPE)
+        if self.table.at_meta & META_KIND > KIND_LAST_STRING:
+            return self.found_buffer().value()
         return self.table.found_payload()
 
     def get_string_write(self, key: bytes) -> bytes | None:
         """The string at key, about to be changed; raises WRONGTYPE."""
         if not self.find_write(key):
             return None
-        if self.table.at_meta & META_KIND > KIND_STRING_RAW:
-            raise CommandError(WRONGTYPE)
+        if self.table.at_meta & META_KIND > KIND_LAST_STRING:
+            return self.found_buffer().value()
         return self.table.found_payload()
+
+    def found_buffer(self) -> StringBuffer:
+        """The StringBuffer of the entry found last, which is not of a string kind; raises WRONGTYPE."""
+        if self.table.at_meta & META_KIND == KIND_OBJECT:
+            held = self.table.found_object()
+            if isinstance(held, StringBuffer):
+                return held
+        raise CommandError(WRONGTYPE)
+
+    def found_string_length(self) -> i64:
+        """The length of the string found last; raises WRONGTYPE."""
+        table = self.table
+        if table.at_meta & META_KIND > KIND_LAST_STRING:
+            return self.found_buffer().length()
+        if table.at_meta & META_OBJECT:
+            return len(table.found_payload())
+        return table.at_end - table.at_payload
+
+    def found_string_cut(self, start: i64, stop: i64) -> bytes:
+        """The bytes from start to before stop of the string found last; raises WRONGTYPE."""
+        if self.table.at_meta & META_KIND > KIND_LAST_STRING:
+            return self.found_buffer().cut(start, stop)
+        return self.table.found_payload()[start:stop]
 
     def lookup_list(self, key: bytes, for_write: bool) -> List | None:
         """The list at key; raises WRONGTYPE. The same holds for the three below."""
@@ -183,21 +248,78 @@ class Database:
     def set_string(self, key: bytes, value: bytes, expire_ms: i64, raw: bool) -> None:
         """Set a string; expire_ms is a Unix time in ms, NO_EXPIRE or KEEP_EXPIRE.
 
-        `raw` marks a string that must report the encoding raw whatever its content (APPEND and its kin).
+        `raw` marks a string that must report the encoding raw whatever its content (SETRANGE and its kin).
         """
-        table = self.table
         kind: i64 = KIND_STRING_RAW if raw else KIND_STRING
         if self.find(key):
-            if expire_ms == KEEP_EXPIRE:
-                expire_ms = table.at_expire
-            if table.at_meta & META_KIND == KIND_OBJECT:
-                self.forget_found_value()
-            table.replace_found(key, kind, value, expire_ms)
+            if self.state.access_mode != ACCESS_LRU:
+                self.touch_found()
+            self.replace_found_string(key, kind, value, expire_ms)
             return
-        table.new_extra = self.state.access_now
-        table.insert(key, kind, value, expire_ms if expire_ms > 0 else 0)
-        if self.state.notify_mask & NOTIFY_NEW:
-            self.state.notify(NOTIFY_NEW, b"new", key, self.index)
+        self.insert_string(key, kind, value, expire_ms if expire_ms > 0 else 0)
+
+    def insert_string(self, key: bytes, kind: i64, value: bytes, expire_ms: i64) -> None:
+        """Add a string under a key that find() has just not found."""
+        state = self.state
+        if not state.expires_now:
+            self.remove_hidden(key)
+            self.table.find(key)
+        table = self.table
+        table.new_extra = state.access_now
+        table.insert(key, kind, value, expire_ms)
+        if state.notify_mask & NOTIFY_NEW:
+            state.notify(NOTIFY_NEW, b"new", key, self.index)
+
+    def replace_found_string(self, key: bytes, kind: i64, value: bytes, expire_ms: i64) -> None:
+        """Put a string in place of the value found last."""
+        table = self.table
+        if expire_ms == KEEP_EXPIRE:
+            expire_ms = table.at_expire
+        self.keep_access()
+        if table.at_meta & META_KIND == KIND_OBJECT:
+            self.forget_found_value()
+        table.replace_found(key, kind, value, expire_ms)
+
+    def append_found(self, key: bytes, tail: bytes) -> i64:
+        """Append to the string found last; answer its new length. Raises WRONGTYPE."""
+        size: i64 = self.found_string_length() + i64(len(tail))
+        if size < BUFFER_MIN_BYTES:
+            value = self.table.found_payload() + tail
+            self.replace_found_string(key, KIND_STRING_RAW, value, self.table.at_expire)
+            return size
+        buffer = self.buffer_found(key)
+        buffer.append(tail)
+        self.account(buffer)
+        return size
+
+    def overwrite_found(self, key: bytes, offset: i64, piece: bytes) -> i64:
+        """Write piece into the string found last, at offset; answer its new length. Raises WRONGTYPE."""
+        size: i64 = self.found_string_length()
+        end: i64 = offset + i64(len(piece))
+        if size < BUFFER_MIN_BYTES and end < BUFFER_MIN_BYTES:
+            value = overwritten(self.table.found_payload(), offset, piece)
+            self.replace_found_string(key, KIND_STRING_RAW, value, self.table.at_expire)
+            return len(value)
+        buffer = self.buffer_found(key)
+        buffer.overwrite(offset, piece)
+        self.account(buffer)
+        return buffer.length()
+
+    def buffer_found(self, key: bytes) -> StringBuffer:
+        """The string found last as a StringBuffer, which it becomes if it is none."""
+        table = self.table
+        if table.at_meta & META_KIND > KIND_LAST_STRING:
+            return self.found_buffer()
+        buffer = StringBuffer(table.found_payload())
+        self.keep_access()
+        self.note_held(buffer, table.replace_found_object(key, KIND_OBJECT, buffer, table.at_expire))
+        return buffer
+
+    def account(self, value: Value) -> None:
+        """Charge for the present size of a held Value."""
+        now_bytes: i64 = value.memory_bytes()
+        self.values_bytes += now_bytes - value.accounted
+        value.accounted = now_bytes
 
     def store(self, key: bytes, value: Value) -> None:
         """Write a created or changed Value; an expire time that the key has is kept."""
@@ -206,9 +328,7 @@ class Database:
     def store_with_expire(self, key: bytes, value: Value, expire_ms: i64) -> None:
         """Write a Value with an expire time (Unix ms), NO_EXPIRE or KEEP_EXPIRE."""
         if value.ref >= 0 and expire_ms == KEEP_EXPIRE:
-            now_bytes: i64 = value.memory_bytes()
-            self.values_bytes += now_bytes - value.accounted
-            value.accounted = now_bytes
+            self.account(value)
             return
         table = self.table
         packed = value.packed() if value.ref < 0 else None
@@ -217,9 +337,11 @@ class Database:
             if expire_ms == KEEP_EXPIRE:
                 expire_ms = table.at_expire
             if value.ref >= 0 and table.at_meta & META_KIND == KIND_OBJECT and table.found_object() is value:
+                self.account(value)
                 table.set_found_expire(expire_ms)
                 return
             assert value.ref < 0, "a held value belongs to one key"
+            self.keep_access()
             if table.at_meta & META_KIND == KIND_OBJECT:
                 self.forget_found_value()
             if embed and packed is not None:
@@ -228,6 +350,9 @@ class Database:
                 self.note_held(value, table.replace_found_object(key, KIND_OBJECT, value, expire_ms))
             return
         assert value.ref < 0, "a held value belongs to one key"
+        if not self.state.expires_now:
+            self.remove_hidden(key)
+            table.find(key)
         table.new_extra = self.state.access_now
         if expire_ms < 0:
             expire_ms = 0
@@ -253,7 +378,7 @@ class Database:
         return value
 
     def delete(self, key: bytes) -> bool:
-        """Remove a live key; False where there was none. Large values are freed piecemeal by the caller's cron."""
+        """Remove a live key; False where there was none."""
         if not self.find(key):
             return False
         self.remove_found()
@@ -267,6 +392,41 @@ class Database:
         self.remove_found()
         return value
 
+    def transfer(self, key: bytes, target: "Database", new_key: bytes, keep: bool) -> None:
+        """Bring a live key with its expire time to a place where no key is; `keep` leaves the original there.
+
+        What is moved keeps its access field, a copy begins a new one.
+        """
+        there: bool = self.find(key)
+        assert there
+        table = self.table
+        state = self.state
+        kind: i64 = table.at_meta & META_KIND
+        expire_ms: i64 = table.at_expire
+        access: i64 = state.access_now if keep else table.found_extra24()
+        held: Value | None = None
+        payload: bytes = b""
+        if kind == KIND_OBJECT:
+            found = table.found_object()
+            assert isinstance(found, Value)
+            held = found.copy() if keep else found
+        else:
+            payload = table.found_payload()
+        if not keep:
+            self.remove_found()
+        there = target.find(new_key)
+        assert not there
+        if not state.expires_now:
+            target.remove_hidden(new_key)
+            target.table.find(new_key)
+        target.table.new_extra = access
+        if held is not None:
+            target.note_held(held, target.table.insert_object(new_key, kind, held, expire_ms))
+        else:
+            target.table.insert(new_key, kind, payload, expire_ms)
+        if state.notify_mask & NOTIFY_NEW:
+            state.notify(NOTIFY_NEW, b"new", new_key, target.index)
+
     def remove_found(self) -> None:
         """Remove the entry found last."""
         if self.table.at_meta & META_KIND == KIND_OBJECT:
@@ -277,7 +437,6 @@ class Database:
         """Remove every key."""
         self.table.clear()
         self.values_bytes = 0
-        self.expire_cursor = 0
 
     # -- expire times and access fields -------------------------------------------------------------------
 
@@ -310,18 +469,21 @@ class Database:
     def set_access_field(self, key: bytes, value: i64) -> None:
         """Write the access field of a live key (loading, RESTORE, COPY)."""
         if self.find(key):
-            self.table.set_found_extra24(value)
+            self.table.set_found_extra(value)
 
     def encoding(self, key: bytes) -> bytes | None:
         """What OBJECT ENCODING answers for a live key."""
         if not self.find(key):
             return None
         kind: i64 = self.table.at_meta & META_KIND
-        if kind > KIND_STRING_RAW:
-            value = self.found_value()
-            assert isinstance(value, Value)
-            return value.encoding()
-        return string_encoding(self.table.found_payload(), kind == KIND_STRING_RAW)
+        if kind == KIND_OBJECT:
+            held = self.table.found_object()
+            assert isinstance(held, Value)
+            return held.encoding()
+        value = self.found_value()
+        if isinstance(value, bytes):
+            return string_encoding(value, kind)
+        return value.encoding()
 
     # -- walking ------------------------------------------------------------------------------------------
 
@@ -350,14 +512,20 @@ class Database:
         return self.table.found_key()
 
 
-def string_encoding(value: bytes, raw: bool) -> bytes:
+def string_encoding(value: bytes, kind: i64) -> bytes:
     """`int`, `embstr` or `raw`, as Redis would hold the string."""
-    if raw:
-        return b"raw"
     n: i64 = len(value)
-    if n <= 20 and is_int64(value):
-        return b"int"
-    return b"embstr" if n <= 44 else b"raw"
+    if kind == KIND_STRING_RAW or n > 44:
+        return b"raw"
+    return b"int" if kind != KIND_STRING_EMBSTR and is_int64(value) else b"embstr"
+
+
+def overwritten(value: bytes, offset: i64, piece: bytes) -> bytes:
+    """value with piece written at offset, zero bytes in a gap between."""
+    size: i64 = len(value)
+    if offset >= size:
+        return value + bytes(offset - size) + piece
+    return value[:offset] + piece + value[offset + i64(len(piece)) :]
 
 
 def decode_packed(kind: i64, packed: bytes, state: KeyspaceState) -> Value:

@@ -22,7 +22,6 @@ class Keyspace:
         b = self.databases[second]
         a.table, b.table = b.table, a.table
         a.values_bytes, b.values_bytes = b.values_bytes, a.values_bytes
-        a.expire_cursor, b.expire_cursor = b.expire_cursor, a.expire_cursor
 
     def used_bytes(self) -> i64:
         """Resident bytes of all keys and values, by account."""

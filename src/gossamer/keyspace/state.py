@@ -29,7 +29,10 @@ class KeyspaceState:
         self.access_now: i64 = 0  # LRU: seconds, 24 bits; LFU: minutes (16 bits) << 8 | counter of a new key
         self.notify_mask: i64 = 0
         self.touches: bool = True  # reads renew the access field (off for CLIENT NO-TOUCH)
-        self.expires_now: bool = True  # off on a replica and while loading: the primary decides
+        # A due key is removed when it is met. Off on a replica and while loading, where the primary decides:
+        # then due keys are hidden, or (so that the primary's own stream finds them) still there.
+        self.expires_now: bool = True
+        self.hides_expired: bool = True
         self.dirty: i64 = 0  # changes since the last save
         self.hits: i64 = 0
         self.misses: i64 = 0
