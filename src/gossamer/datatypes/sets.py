@@ -35,6 +35,8 @@ __all__: Final = ["Set"]
 # A packed set never passes this size, whatever the thresholds say (Redis: 1 GiB).
 MAX_LISTPACK_BYTES: Final = 1 << 30
 MAX_INTSET_ENTRIES: Final = 1 << 30
+# SPOP draws what stays instead of what goes when that is less work by this factor.
+MOVE_FACTOR: Final = 5
 _INTEGER_BYTES: Final = 20  # the longest text of an integer
 
 
@@ -286,6 +288,49 @@ class Set(Value):
                 seen.add(member)
                 drawn.append(member)
         return drawn
+
+    def take_random(self, rng: Random64, count: i64) -> list[bytes]:
+        """Take out so many uniformly chosen members, fewer than there are.
+
+        Where few remain, they are what is drawn, and they begin a new set whose form may be a smaller one.
+        """
+        taken: list[bytes] = []
+        size: i64 = self.length()
+        remaining: i64 = size - count
+        if self.table is not None and remaining * MOVE_FACTOR > count:
+            while count > 0:
+                taken.append(self.pop(rng))
+                count -= 1
+            return taken
+        members = self.members()
+        if self.table is not None:
+            kept = rng.distinct_below(size, remaining)
+            self.become_empty(members[kept[0]])
+            for index in kept:
+                self.add(members[index])
+            staying = set(kept)
+            return [members[index] for index in range(len(members)) if index not in staying]
+        drawn = rng.distinct_below(size, count)
+        taken = [members[index] for index in drawn]
+        leaving = set(drawn)
+        rest = [members[index] for index in range(len(members)) if index not in leaving]
+        if self.is_intset:
+            self.data = intset.encode([to_int64(member) for member in rest])
+        else:
+            self.data = listpack.encode(rest)
+        return taken
+
+    def become_empty(self, first: bytes) -> None:
+        """Start anew for a few members of a large set."""
+        self.table = None
+        if self.limits.compat >= 72:
+            self.data = listpack.EMPTY
+            self.is_intset = False
+        else:
+            self.data = intset.EMPTY
+            self.is_intset = True
+            if not is_int64(first):
+                self.become_large()
 
     # -- the switches -------------------------------------------------------------------------------------
 

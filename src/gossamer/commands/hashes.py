@@ -1,0 +1,416 @@
+"""The hash commands: HSET, HGET, HINCRBY, HRANDFIELD, HSCAN and their kin.
+
+Owns options, replies, events and propagation; how a hash is stored belongs to `datatypes/hashes.py`.
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from gossamer.base.errors import CommandError
+from gossamer.base.numbers import (
+    INT64_MAX,
+    INT64_MIN,
+    NotANumber,
+    NotFinite,
+    add_long_double,
+    format_int,
+    is_infinite_long_double,
+    to_int64,
+)
+from gossamer.commands.scan import (
+    SCAN_HASH,
+    parse_scan_cursor,
+    parse_scan_options,
+    reply_empty_scan,
+    reply_scan,
+    scan_table_items,
+)
+from gossamer.commands.session import Session
+from gossamer.commands.table import Command, KeySpec
+from gossamer.datatypes import listpack
+from gossamer.datatypes.hashes import Hash
+from gossamer.datatypes.listpack_replies import write_entry, write_run
+from gossamer.keyspace.events import NOTIFY_GENERIC, NOTIFY_HASH
+from gossamer.resp.errors import (
+    NAN_OR_INFINITY,
+    NOT_FLOAT,
+    NOT_INTEGER,
+    OUT_OF_RANGE,
+    OVERFLOW,
+    SYNTAX,
+    wrong_arity,
+)
+
+HASH_VALUE_NOT_INTEGER: Final = b"ERR hash value is not an integer"
+HASH_VALUE_NOT_FLOAT: Final = b"ERR hash value is not a float"
+INCREMENT_NOT_FINITE: Final = b"ERR value is NaN or Infinity"
+COUNT_OUT_OF_RANGE: Final = (
+    b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+)
+_CHUNK: Final = 1024  # random elements drawn and written at a time
+_WITHVALUES_LIMIT: Final = INT64_MAX // 2
+
+
+# -- writing ----------------------------------------------------------------------------------------------
+
+
+def set_fields(session: Session, argv: list[bytes], name: bytes) -> i64:
+    """Set the pairs from argv[2] on; answer how many fields are new."""
+    size: i64 = len(argv)
+    if size & 1:
+        raise CommandError(wrong_arity(name))
+    key = argv[1]
+    value = session.db.lookup_hash(key, True)
+    if value is None:
+        value = Hash(session.limits)
+    if size > 4:
+        value.expect((size - 2) >> 1)
+    added: i64 = 0
+    index: i64 = 2
+    while index < size:
+        if value.set(argv[index], argv[index + 1]):
+            added += 1
+        index += 2
+    session.db.store(key, value)
+    session.changed(key, NOTIFY_HASH, b"hset")
+    return added
+
+
+def hset(session: Session, argv: list[bytes]) -> None:
+    """HSET key field value [field value ...]"""
+    session.reply.integer(set_fields(session, argv, b"hset"))
+
+
+def hmset(session: Session, argv: list[bytes]) -> None:
+    """HMSET key field value [field value ...]"""
+    set_fields(session, argv, b"hmset")
+    session.reply.ok()
+
+
+def hsetnx(session: Session, argv: list[bytes]) -> None:
+    """HSETNX key field value"""
+    key = argv[1]
+    value = session.db.lookup_hash(key, True)
+    if value is None:
+        value = Hash(session.limits)
+    elif value.contains(argv[2]):
+        session.reply.integer(0)
+        return
+    value.set(argv[2], argv[3])
+    session.db.store(key, value)
+    session.changed(key, NOTIFY_HASH, b"hset")
+    session.reply.integer(1)
+
+
+def hdel(session: Session, argv: list[bytes]) -> None:
+    """HDEL key field [field ...]"""
+    key = argv[1]
+    value = session.db.lookup_hash(key, True)
+    if value is None:
+        session.reply.integer(0)
+        return
+    removed: i64 = 0
+    size: i64 = len(argv)
+    index: i64 = 2
+    while index < size:
+        if value.remove(argv[index]):
+            removed += 1
+        index += 1
+    if removed > 0:
+        empty = value.length() == 0
+        if empty:
+            session.db.delete(key)
+        else:
+            session.db.store(key, value)
+        session.changed(key, NOTIFY_HASH, b"hdel")
+        if empty:
+            session.notify(NOTIFY_GENERIC, b"del", key)
+    session.reply.integer(removed)
+
+
+def hincrby(session: Session, argv: list[bytes]) -> None:
+    """HINCRBY key field increment"""
+    key = argv[1]
+    field = argv[2]
+    try:
+        increment: i64 = to_int64(argv[3])
+    except NotANumber:
+        raise CommandError(NOT_INTEGER) from None
+    value = session.db.lookup_hash(key, True)
+    old: i64 = 0
+    if value is None:
+        value = Hash(session.limits)
+    else:
+        text = value.get(field)
+        if text is not None:
+            try:
+                old = to_int64(text)
+            except NotANumber:
+                raise CommandError(HASH_VALUE_NOT_INTEGER) from None
+    if (increment < 0 and old < INT64_MIN - increment) or (increment > 0 and old > INT64_MAX - increment):
+        raise CommandError(OVERFLOW)
+    total: i64 = old + increment
+    value.set(field, format_int(total))
+    session.db.store(key, value)
+    session.changed(key, NOTIFY_HASH, b"hincrby")
+    session.reply.integer(total)
+
+
+def hincrbyfloat(session: Session, argv: list[bytes]) -> None:
+    """HINCRBYFLOAT key field increment"""
+    key = argv[1]
+    field = argv[2]
+    try:
+        if is_infinite_long_double(argv[3]):
+            raise CommandError(INCREMENT_NOT_FINITE)
+    except NotANumber:
+        raise CommandError(NOT_FLOAT) from None
+    value = session.db.lookup_hash(key, True)
+    old = b"0"
+    if value is None:
+        value = Hash(session.limits)
+    else:
+        text = value.get(field)
+        if text is not None:
+            old = text
+    try:
+        total = add_long_double(old, argv[3])
+    except NotANumber:
+        raise CommandError(HASH_VALUE_NOT_FLOAT) from None
+    except NotFinite:
+        raise CommandError(NAN_OR_INFINITY) from None
+    value.set(field, total)
+    session.db.store(key, value)
+    session.changed(key, NOTIFY_HASH, b"hincrbyfloat")
+    # The sum itself, so that no other machine's arithmetic can disagree.
+    session.propagate([b"HSET", key, field, total])
+    session.reply.bulk(total)
+
+
+# -- reading ----------------------------------------------------------------------------------------------
+
+
+def hget(session: Session, argv: list[bytes]) -> None:
+    """HGET key field"""
+    value = session.db.lookup_hash(argv[1], False)
+    if value is None:
+        session.reply.null()
+    else:
+        session.reply.bulk_or_null(value.get(argv[2]))
+
+
+def hmget(session: Session, argv: list[bytes]) -> None:
+    """HMGET key field [field ...]"""
+    value = session.db.lookup_hash(argv[1], False)
+    reply = session.reply
+    size: i64 = len(argv)
+    reply.array(size - 2)
+    index: i64 = 2
+    while index < size:
+        if value is None:
+            reply.null()
+        else:
+            reply.bulk_or_null(value.get(argv[index]))
+        index += 1
+
+
+def hexists(session: Session, argv: list[bytes]) -> None:
+    """HEXISTS key field"""
+    value = session.db.lookup_hash(argv[1], False)
+    session.reply.integer(1 if value is not None and value.contains(argv[2]) else 0)
+
+
+def hlen(session: Session, argv: list[bytes]) -> None:
+    """HLEN key"""
+    value = session.db.lookup_hash(argv[1], False)
+    session.reply.integer(0 if value is None else value.length())
+
+
+def hstrlen(session: Session, argv: list[bytes]) -> None:
+    """HSTRLEN key field"""
+    value = session.db.lookup_hash(argv[1], False)
+    text = None if value is None else value.get(argv[2])
+    session.reply.integer(0 if text is None else len(text))
+
+
+def hgetall(session: Session, argv: list[bytes]) -> None:
+    """HGETALL key"""
+    value = session.db.lookup_hash(argv[1], False)
+    reply = session.reply
+    if value is None:
+        reply.map(0)
+        return
+    size: i64 = value.length()
+    reply.map(size)
+    pairs = value.packed()
+    if pairs is not None:
+        write_run(reply.out, pairs, listpack.HEADER_BYTES, 2 * size)
+    else:
+        reply.bulks(value.items())
+
+
+def reply_every_other(session: Session, value: Hash, pairs: bytes, skip: i64) -> None:
+    """The fields (skip 0) or the values (skip 1) of a packed hash."""
+    reply = session.reply
+    reply.array(value.length())
+    end: i64 = len(pairs) - 1
+    position: i64 = listpack.HEADER_BYTES
+    while position < end:
+        if skip > 0:
+            position += listpack.entry_bytes(pairs, position)
+        write_entry(reply.out, pairs, position)
+        position += listpack.entry_bytes(pairs, position)
+        if skip == 0:
+            position += listpack.entry_bytes(pairs, position)
+
+
+def hkeys(session: Session, argv: list[bytes]) -> None:
+    """HKEYS key"""
+    value = session.db.lookup_hash(argv[1], False)
+    if value is None:
+        session.reply.array(0)
+        return
+    pairs = value.packed()
+    if pairs is not None:
+        reply_every_other(session, value, pairs, 0)
+    else:
+        session.reply.bulk_array(value.fields())
+
+
+def hvals(session: Session, argv: list[bytes]) -> None:
+    """HVALS key"""
+    value = session.db.lookup_hash(argv[1], False)
+    if value is None:
+        session.reply.array(0)
+        return
+    pairs = value.packed()
+    if pairs is not None:
+        reply_every_other(session, value, pairs, 1)
+    else:
+        session.reply.bulk_array(value.values())
+
+
+def parse_random_count(argument: bytes) -> i64:
+    """The count of HRANDFIELD, SRANDMEMBER and ZRANDMEMBER: its absolute value must be a number, too."""
+    try:
+        count: i64 = to_int64(argument)
+    except NotANumber:
+        raise CommandError(NOT_INTEGER) from None
+    if count == INT64_MIN:
+        raise CommandError(COUNT_OUT_OF_RANGE)
+    return count
+
+
+def hrandfield(session: Session, argv: list[bytes]) -> None:
+    """HRANDFIELD key [count [WITHVALUES]]"""
+    reply = session.reply
+    flat: list[bytes] = []
+    if len(argv) == 2:
+        value = session.db.lookup_hash(argv[1], False)
+        if value is None:
+            reply.null()
+        else:
+            value.random_pair(session.rng, flat)
+            reply.bulk(flat[0])
+        return
+    count: i64 = parse_random_count(argv[2])
+    with_values = len(argv) == 4
+    if len(argv) > 4 or (with_values and argv[3].lower() != b"withvalues"):
+        raise CommandError(SYNTAX)
+    if with_values and (count < -_WITHVALUES_LIMIT or count > _WITHVALUES_LIMIT):
+        raise CommandError(OUT_OF_RANGE)
+    value = session.db.lookup_hash(argv[1], False)
+    if value is None or count == 0:
+        reply.array(0)
+        return
+    if count > 0:
+        flat = value.distinct_random_pairs(session.rng, count)
+        start_pairs(session, len(flat) >> 1, with_values)
+        reply_pairs(session, flat, with_values)
+        return
+    count = -count
+    start_pairs(session, count, with_values)
+    while count > 0:
+        chunk: i64 = count if count < _CHUNK else _CHUNK
+        reply_pairs(session, value.random_pairs(session.rng, chunk), with_values)
+        count -= chunk
+
+
+def start_pairs(session: Session, pairs: i64, with_values: bool) -> None:
+    """The head of HRANDFIELD's reply: RESP3 nests each pair."""
+    if with_values and session.reply.protocol == 2:
+        pairs *= 2
+    session.reply.array(pairs)
+
+
+def reply_pairs(session: Session, flat: list[bytes], with_values: bool) -> None:
+    """Fields, or fields with their values, out of field, value, field, value ..."""
+    reply = session.reply
+    nested = with_values and reply.protocol != 2
+    size: i64 = len(flat)
+    index: i64 = 0
+    while index < size:
+        if nested:
+            reply.array(2)
+        reply.bulk(flat[index])
+        if with_values:
+            reply.bulk(flat[index + 1])
+        index += 2
+
+
+def hscan(session: Session, argv: list[bytes]) -> None:
+    """HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]"""
+    compat: i64 = session.limits.compat
+    cursor: i64 = parse_scan_cursor(argv[2], compat)
+    value = session.db.lookup_hash(argv[1], False)
+    if value is None:
+        reply_empty_scan(session.reply)
+        return
+    options = parse_scan_options(argv, 3, SCAN_HASH, compat)
+    flat: list[bytes] = []
+    table = value.table
+    if table is None:
+        flat = value.items()
+        cursor = 0
+    else:
+        cursor = scan_table_items(table, cursor, options, flat)
+    items: list[bytes] = []
+    size: i64 = len(flat)
+    index: i64 = 0
+    while index < size:
+        if options.takes(flat[index]):
+            items.append(flat[index])
+            if not options.novalues:
+                items.append(flat[index + 1])
+        index += 2
+    reply_scan(session.reply, cursor, items)
+
+
+_READ: Final = (KeySpec("RO access", index=1),)
+_LOOK: Final = (KeySpec("RO", index=1),)
+_INSERT: Final = (KeySpec("RW insert", index=1),)
+_UPDATE: Final = (KeySpec("RW update", index=1),)
+_ACCESS_UPDATE: Final = (KeySpec("RW access update", index=1),)
+_DELETE: Final = (KeySpec("RW delete", index=1),)
+_RANDOM: Final = (b"nondeterministic_output",)
+_RANDOM_ORDER: Final = (b"nondeterministic_output_order",)
+
+COMMANDS: Final = (
+    Command(b"hset", hset, -4, "write denyoom fast", "hash", _UPDATE),
+    Command(b"hsetnx", hsetnx, 4, "write denyoom fast", "hash", _INSERT),
+    Command(b"hmset", hmset, -4, "write denyoom fast", "hash", _UPDATE),
+    Command(b"hget", hget, 3, "readonly fast", "hash", _READ),
+    Command(b"hmget", hmget, -3, "readonly fast", "hash", _READ),
+    Command(b"hgetall", hgetall, 2, "readonly", "hash", _READ, _RANDOM_ORDER),
+    Command(b"hdel", hdel, -3, "write fast", "hash", _DELETE),
+    Command(b"hlen", hlen, 2, "readonly fast", "hash", _LOOK),
+    Command(b"hstrlen", hstrlen, 3, "readonly fast", "hash", _LOOK),
+    Command(b"hkeys", hkeys, 2, "readonly", "hash", _READ, _RANDOM_ORDER),
+    Command(b"hvals", hvals, 2, "readonly", "hash", _READ, _RANDOM_ORDER),
+    Command(b"hexists", hexists, 3, "readonly fast", "hash", _LOOK),
+    Command(b"hincrby", hincrby, 4, "write denyoom fast", "hash", _ACCESS_UPDATE),
+    Command(b"hincrbyfloat", hincrbyfloat, 4, "write denyoom fast", "hash", _ACCESS_UPDATE),
+    Command(b"hrandfield", hrandfield, -2, "readonly", "hash", _READ, _RANDOM),
+    Command(b"hscan", hscan, -3, "readonly", "hash", _READ, _RANDOM),
+)
