@@ -72,7 +72,7 @@ check: $(STAMPS)/build-tools $(STAMPS)/test-tools ## lint, formatting, strict ty
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --cache-dir $(VENV)/.mypy-cache src/gossamer
-	$(BIN)/mypy --cache-dir $(VENV)/.mypy-cache tests tools bench
+	$(BIN)/mypy --cache-dir $(VENV)/.mypy-cache tests tools
 	PYTHONPATH=src $(BIN)/python -m pytest -q tests/test_layers.py
 
 format: $(STAMPS)/test-tools ## let ruff format everything and mend what it can
@@ -80,12 +80,12 @@ format: $(STAMPS)/test-tools ## let ruff format everything and mend what it can
 	$(BIN)/ruff check --fix .
 
 bench: setup $(STAMPS)/test-tools ## compare speed and memory with redis-server; ARGS="--quick" for a first look
-	@$(BIN)/python -m bench $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 clean: ## remove what was built; .venv and data stay
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	rm -f $(STAMPS)/installed
-	find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv too
 	rm -rf $(VENV)
