@@ -1,7 +1,7 @@
 """Strategies for the arguments of commands: small pools that collide, and the edges of every kind of number.
 
-Owns: the vocabulary in which a group file describes its commands. Every strategy yields one argument (`bytes`) or
-several (`tuple[bytes, ...]`).
+Owns: the vocabulary in which a group file describes its commands. Every strategy yields one argument
+(`bytes`) or several (`tuple[bytes, ...]`).
 Must not know: servers, replies.
 
 A group file reads like a grammar:
@@ -49,41 +49,94 @@ def word(text: str | bytes) -> st.SearchStrategy[bytes]:
 
 
 # Keys: few, so that commands of all groups meet on them; empty and binary ones included.
-KEYS = [b"a", b"b", b"c", b"d", b"e", b"{t}1", b"", b"\x00\xff\r\n", b"key:with:a:rather:long:name:over:44:bytes:long"]
+KEYS = [
+    b"a",
+    b"b",
+    b"c",
+    b"d",
+    b"e",
+    b"{t}1",
+    b"",
+    b"\x00\xff\r\n",
+    b"key:with:a:rather:long:name:over:44:bytes:long",
+]
 key = st.sampled_from(KEYS[:3] * 6 + KEYS[3:6] * 3 + KEYS[6:])
 
-SHORT = [b"", b"0", b"1", b"-1", b"10", b"x", b"foo", b"bar", b"hello world", b"\x00\x01\xfe\xff", b"\r\n", b"3.5"]
+SHORT = [
+    b"",
+    b"0",
+    b"1",
+    b"-1",
+    b"10",
+    b"x",
+    b"foo",
+    b"bar",
+    b"hello world",
+    b"\x00\x01\xfe\xff",
+    b"\r\n",
+    b"3.5",
+]
 LONG = [b"y" * 20, b"q" * 44, b"q" * 45, b"z" * 64, b"z" * 65, b"w" * 200, b"ab" * 600]
 value = st.sampled_from(SHORT * 3 + LONG)
 
 member = st.sampled_from(
-    [b"a", b"b", b"c", b"d", b"e", b"f", b"1", b"2", b"3", b"10", b"-5", b"", b"\x00\xff", b"A", b"ab", b"abc"] * 2
-    + [b"m" * 64, b"m" * 65, b"32767", b"-32768", b"65536", b"2147483648", b"9223372036854775807", b"01", b"1.0"]
+    [
+        b"a",
+        b"b",
+        b"c",
+        b"d",
+        b"e",
+        b"f",
+        b"1",
+        b"2",
+        b"3",
+        b"10",
+        b"-5",
+        b"",
+        b"\x00\xff",
+        b"A",
+        b"ab",
+        b"abc",
+    ]
+    * 2
+    + [
+        b"m" * 64,
+        b"m" * 65,
+        b"32767",
+        b"-32768",
+        b"65536",
+        b"2147483648",
+        b"9223372036854775807",
+        b"01",
+        b"1.0",
+    ]
 )
 field = member
 
 INTEGER_EDGES = [
-    b"0", b"1", b"-1", b"2", b"-2", b"127", b"128", b"-128", b"-129", b"255", b"256", b"32767", b"32768", b"-32768",
-    b"-32769", b"65535", b"65536", b"2147483647", b"2147483648", b"-2147483648", b"-2147483649", b"4294967295",
-    b"4294967296", b"9223372036854775806", b"9223372036854775807", b"9223372036854775808", b"-9223372036854775807",
-    b"-9223372036854775808", b"-9223372036854775809", b"18446744073709551615", b"18446744073709551616",
+    b"0", b"1", b"-1", b"2", b"-2", b"127", b"128", b"-128", b"-129", b"255", b"256", b"32767", b"32768",
+    b"-32768", b"-32769", b"65535", b"65536", b"2147483647", b"2147483648", b"-2147483648", b"-2147483649",
+    b"4294967295", b"4294967296", b"9223372036854775806", b"9223372036854775807", b"9223372036854775808",
+    b"-9223372036854775807", b"-9223372036854775808", b"-9223372036854775809", b"18446744073709551615",
+    b"18446744073709551616",
 ]  # fmt: skip
 NOT_INTEGERS = [
-    b"", b" 1", b"1 ", b"+1", b"01", b"-0", b"1.0", b"1e3", b"0x10", b"1_000", b"abc", b"\xd9\xa1", b"nan", b"--1",
-    b"99999999999999999999999", b"1\x00", b"-", b"+",
+    b"", b" 1", b"1 ", b"+1", b"01", b"-0", b"1.0", b"1e3", b"0x10", b"1_000", b"abc", b"\xd9\xa1", b"nan",
+    b"--1", b"99999999999999999999999", b"1\x00", b"-", b"+",
 ]  # fmt: skip
 integer = st.sampled_from(INTEGER_EDGES * 3 + NOT_INTEGERS)
 
 FLOAT_EDGES = [
-    b"0", b"-0", b"0.0", b"1", b"-1", b"1.5", b"-1.5", b"0.1", b"0.2", b"3.0", b"1e3", b"1E-3", b"1e300", b"-1e300",
-    b"1e308", b"1.7976931348623157e308", b"5e-324", b"2.2250738585072014e-308", b"123456789.123456789",
-    b"9007199254740993", b"17179869184.5", b"0.30000000000000004", b"100000000000000000000", b"1e17", b"1e21",
-    b"9223372036854775807", b"-9223372036854775808", b"3.14159265358979323846", b"1234567890123456789",
+    b"0", b"-0", b"0.0", b"1", b"-1", b"1.5", b"-1.5", b"0.1", b"0.2", b"3.0", b"1e3", b"1E-3", b"1e300",
+    b"-1e300", b"1e308", b"1.7976931348623157e308", b"5e-324", b"2.2250738585072014e-308",
+    b"123456789.123456789", b"9007199254740993", b"17179869184.5", b"0.30000000000000004",
+    b"100000000000000000000", b"1e17", b"1e21", b"9223372036854775807", b"-9223372036854775808",
+    b"3.14159265358979323846", b"1234567890123456789",
 ]  # fmt: skip
 INFINITIES = [b"inf", b"-inf", b"+inf", b"infinity", b"-Infinity", b"INF"]
 NOT_FLOATS = [
-    b"", b"nan", b"-nan", b"NaN", b" 1", b"1 ", b"1_0", b"abc", b"1e", b"1.2.3", b"1e400", b"-1e400", b"0x10", b".5",
-    b"5.", b"+1.5", b"0x1p3", b"1\x00", b"--1", b"1e-400",
+    b"", b"nan", b"-nan", b"NaN", b" 1", b"1 ", b"1_0", b"abc", b"1e", b"1.2.3", b"1e400", b"-1e400",
+    b"0x10", b".5", b"5.", b"+1.5", b"0x1p3", b"1\x00", b"--1", b"1e-400",
 ]  # fmt: skip
 floating = st.sampled_from(FLOAT_EDGES * 3 + INFINITIES * 2 + NOT_FLOATS)
 SMALL_SCORES = [b"0", b"1", b"2", b"3", b"-1", b"1.5", b"2.5", b"10"]
@@ -98,19 +151,38 @@ def number(*common: int) -> st.SearchStrategy[bytes]:
 index = number(0, 1, 2, 3, 5, -1, -2, -3, -5, 100, -100)
 count = number(0, 1, 2, 3, 10, -1, -2, -10)
 offset = number(0, 1, 2, 5, 20, 100, -1)
-# Times to live that no test run reaches, or that are over at once: nothing expires while two servers are compared.
+# Times to live that no test run reaches, or that are over at once: nothing expires while two servers are
+# compared.
 seconds = number(100, 1000, 100000, 0, -1, -100)
 milliseconds = number(100_000, 1_000_000, 0, -1, -100)
 timestamp = number(4_000_000_000, 4_100_000_000, 1, 0, -1)
 timestamp_ms = number(4_000_000_000_000, 4_100_000_000_000, 1, 0, -1)
-database = st.sampled_from([b"0", b"1", b"2", b"0", b"1", b"2", b"15", b"16", b"-1", b"x", b"9223372036854775808"])
+database = st.sampled_from(
+    [b"0", b"1", b"2", b"0", b"1", b"2", b"15", b"16", b"-1", b"x", b"9223372036854775808"]
+)
 pattern = either(
-    "*", "a*", "?", "[ab]", "[^a]", "[a-c]*", "\\*", "", "nothing", "*[", "a\\", "[", "**", "*\x00*", "[b-a]", "\\"
+    "*",
+    "a*",
+    "?",
+    "[ab]",
+    "[^a]",
+    "[a-c]*",
+    "\\*",
+    "",
+    "nothing",
+    "*[",
+    "a\\",
+    "[",
+    "**",
+    "*\x00*",
+    "[b-a]",
+    "\\",
 )
 
 
 def spelled(part: Spelled) -> Argument:
-    """A literal becomes a strategy: a str is a keyword (case varies), bytes stand as they are, a tuple is a sequence."""
+    """A literal becomes a strategy: a str is a keyword (case varies), bytes stand as they are, a tuple is
+    a sequence."""
     if isinstance(part, str):
         return word(part)
     if isinstance(part, bytes):
@@ -178,7 +250,8 @@ class Step:
     client: int = 0
 
 
-# A law judges one server's replies to a snippet's steps; it raises AssertionError. `replies[i]` is a wire.Reply.
+# A law judges one server's replies to a snippet's steps; it raises AssertionError. `replies[i]` is a
+# wire.Reply.
 Law = Callable[[Sequence[Any]], None]
 
 
@@ -203,8 +276,9 @@ def command(
 ) -> Entry:
     """A command by its grammar.
 
-    name: may hold a subcommand ("OBJECT ENCODING"). mangle: now and then arguments are dropped, doubled or added;
-    say False where that could block, hang or randomize. client: who sends it, None for any client of the group.
+    name: may hold a subcommand ("OBJECT ENCODING"). mangle: now and then arguments are dropped, doubled or
+    added; say False where that could block, hang or randomize. client: who sends it, None for any client of
+    the group.
     """
     whole = sequence(*name.split(" "), *parts)
     if mangle:
@@ -235,7 +309,9 @@ def mangled(argv_strategy: st.SearchStrategy[tuple[bytes, ...]]) -> st.SearchStr
 def snippet(*commands: Sequence[Spelled], law: Law | None = None, weight: int = 1, client: int = 0) -> Entry:
     """Several commands in a row that are never mangled; `law` judges their replies."""
     strategies = [sequence(*parts) for parts in commands]
-    together = st.tuples(*strategies).map(lambda argvs: Snippet(tuple(Step(argv, client) for argv in argvs), law))
+    together = st.tuples(*strategies).map(
+        lambda argvs: Snippet(tuple(Step(argv, client) for argv in argvs), law)
+    )
     return Entry(together, weight)
 
 
@@ -254,7 +330,8 @@ def _about_one_key(
 def about_one_key(*commands: Sequence[Any], law: Law | None = None, weight: int = 1) -> Entry:
     """Several commands in a row in which every `key` is the same key: the frame for a random command.
 
-    A command that picks at random leaves two servers with different content, so the key is deleted at the end:
+    A command that picks at random leaves two servers with different content, so the key is deleted at the
+    end:
 
         about_one_key(("SMEMBERS", key), ("SPOP", key, count), ("SMEMBERS", key), ("DEL", key), law=spop_law)
     """
@@ -288,9 +365,9 @@ SMALL_ENCODINGS = {
 class Group:
     """What the harness needs to know of a command group.
 
-    clients: above 1 the steps are sent one by one and every client's output is compared after each step (blocking,
-    pub/sub, WATCH); with 1 they are pipelined. seeds: mix in values of every type. config: CONFIG SET before each
-    sequence (unknown parameters are ignored). length: most snippets in a sequence.
+    clients: above 1 the steps are sent one by one and every client's output is compared after each step
+    (blocking, pub/sub, WATCH); with 1 they are pipelined. seeds: mix in values of every type. config: CONFIG
+    SET before each sequence (unknown parameters are ignored). length: most snippets in a sequence.
     """
 
     name: str

@@ -60,7 +60,8 @@ def within(tolerance: int) -> Rule:
 
 
 def scan(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
-    """Both finished: the same elements in any order. Otherwise cursors and chunks are the server's own affair."""
+    """Both finished: the same elements in any order. Otherwise cursors and chunks are the server's own
+    affair."""
     if len(ours.items()) != 2 or len(theirs.items()) != 2:
         return False
     our_cursor, our_items = ours.items()
@@ -102,7 +103,6 @@ def hello(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
             return False
         previous = mine.value if isinstance(mine.value, bytes) else b""
     return True
-
 
 
 def elements_of_exec(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
@@ -185,5 +185,3 @@ def equivalent(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
         return True
     rule = RULES.get(command_name(argv))
     return rule is not None and not ours.is_error and not theirs.is_error and rule(argv, ours, theirs)
-
-

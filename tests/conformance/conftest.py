@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 import pytest
+
 from conformance.differential import ProcessTarget
 from support.servers import ServerAbsent, ServerPool
 

@@ -2,30 +2,31 @@
 
 Owns: how a sequence is carried out on a target, what of the end state is compared, how a difference is told.
 Must not know: what commands there are (groups/) and which differences are allowed (comparison.py).
-Invariants: both targets start empty and with the same settings; a step is over on a target before the next one of
-another client begins; nothing is compared that time or chance may change.
+Invariants: both targets start empty and with the same settings; a step is over on a target before the next
+one of another client begins; nothing is compared that time or chance may change.
 
-HOW TO WRITE A GROUP. One file `groups/<group>.py` that ends in `GROUP`; nothing to register, the suite finds it:
+HOW TO WRITE A GROUP. One file `groups/<group>.py` that ends in `GROUP`; nothing to register, the suite finds
+it:
 
-    from conformance.arguments import Group, about_one_key, command, count, key, many, member, options, pair, score
+    from conformance.arguments import Group, about_one_key, command, count, key, many, member, options, pair
 
     def spop_law(replies):                       # judges ONE server's replies to the snippet below
         before, taken, after, _ = (set(map(bytes, r.plain())) if r.items() else set() for r in replies)
         assert taken <= before and after == before - taken
 
     COMMANDS = [
-        command("ZADD", key, options("NX", "XX", "GT", "LT", "CH", "INCR"), many(pair(score, member)), weight=6),
+        command("ZADD", key, options("NX", "XX", "GT", "LT", "CH"), many(pair(score, member)), weight=6),
         command("ZSCORE", key, member),
         about_one_key(("SMEMBERS", key), ("SPOP", key, count), ("SMEMBERS", key), ("DEL", key), law=spop_law),
     ]
     GROUP = Group("zsets", COMMANDS, config=SMALL_ENCODINGS)
 
-Strategies for arguments stand in arguments.py: `key`, `value`, `member`, `field`, `score`, `integer` (every edge and
-much that is no integer), `floating`, `index`, `count`, `seconds`, `pattern`, `either`, `optional`, `options`, `many`,
-`counted` (numkeys), and any hypothesis strategy of bytes. A command whose choice is random goes into
-`about_one_key(..., ("DEL", key))`. Blocking commands need `Group(clients=3)` and `command(..., client=None)`: then
-every client's output is compared after every step; use timeout 0 or 100, and a sequence may end while blocked.
-A reply whose order or value is unspecified gets a rule in comparison.RULES.
+Strategies for arguments stand in arguments.py: `key`, `value`, `member`, `field`, `score`, `integer` (every
+edge and much that is no integer), `floating`, `index`, `count`, `seconds`, `pattern`, `either`, `optional`,
+`options`, `many`, `counted` (numkeys), and any hypothesis strategy of bytes. A command whose choice is random
+goes into `about_one_key(..., ("DEL", key))`. Blocking commands need `Group(clients=3)` and `command(...,
+client=None)`: then every client's output is compared after every step; use timeout 0 or 100, and a sequence
+may end while blocked. A reply whose order or value is unspecified gets a rule in comparison.RULES.
 
 RUN IT. `pytest tests/conformance -k zsets`. Environment:
     GOSSAMER_EXAMPLES=5000    sequences per group and protocol (default 12; from there on seeds are random)
@@ -99,22 +100,23 @@ class ProcessTarget:
         return self._control
 
     def settle(self) -> None:
-        # The first answer comes from a loop iteration in which all earlier input was read; the second from a later
-        # one, so the first one's output is on the wire.
+        # The first answer comes from a loop iteration in which all earlier input was read; the second from a
+        # later one, so the first one's output is on the wire.
         control = self.control()
         control.call("PING")
         control.call("PING")
 
     def explain(self) -> str:
         status = self.server.process.poll() if self.server.process is not None else None
-        ended = "" if status is None else f"{self.name} ended with status {status}\n"
-        return ended + self.server.log_tail(1500)
+        return "" if status is None else f"{self.name} ended with status {status}\n{self.server.log_tail()}"
 
 
 class Outcome:
     """What one target did with a sequence. `observed[i][c]`: the replies that client c received by step i."""
 
-    def __init__(self, steps: Sequence[Step], observed: list[list[list[Reply]]], content: dict[str, object]) -> None:
+    def __init__(
+        self, steps: Sequence[Step], observed: list[list[list[Reply]]], content: dict[str, object]
+    ) -> None:
         self.steps = steps
         self.observed = observed
         self.content = content
@@ -208,7 +210,8 @@ def reading(kind: bytes, key: bytes) -> list[bytes]:
 
 
 def content_of(target: Target) -> dict[str, object]:
-    """Every key of the databases in use: type, encoding, expiry, value; in a form that can be compared with `==`.
+    """Every key of the databases in use: type, encoding, expiry, value; in a form that can be compared with
+    `==`.
 
     Values in a packed encoding keep their order; those in hash tables, which have none, are sorted.
     """
@@ -229,9 +232,8 @@ def content_of(target: Target) -> dict[str, object]:
         values = control.pipeline([reading(kind, key) for kind, key in zip(kinds, keys, strict=True)])
         for i, key in enumerate(keys):
             encoding = about[3 * i + 1].plain()
-            content[f"db{db} {key!r}"] = (
-                kinds[i], encoding, about[3 * i + 2].plain(), comparable(kinds[i], encoding, values[i].plain()),
-            )  # fmt: skip
+            value = comparable(kinds[i], encoding, values[i].plain())
+            content[f"db{db} {key!r}"] = (kinds[i], encoding, about[3 * i + 2].plain(), value)
     control.call("SELECT", "0")
     return content
 
@@ -266,7 +268,9 @@ def close_in_time(mine: tuple[object, ...], other: tuple[object, ...]) -> bool:
 
 
 def show_argv(argv: Sequence[bytes]) -> str:
-    return " ".join(repr(word)[1:] if len(word) < 120 else f"{word[:40]!r}...({len(word)} bytes)" for word in argv)
+    return " ".join(
+        repr(word)[1:] if len(word) < 120 else f"{word[:40]!r}...({len(word)} bytes)" for word in argv
+    )
 
 
 def show_steps(steps: Sequence[Step]) -> str:
@@ -300,7 +304,8 @@ def difference(ours: Outcome, theirs: Outcome) -> str | None:
     for position in range(max(len(ours.observed), len(theirs.observed))):
         if position >= min(len(ours.observed), len(theirs.observed)):
             fewer = "ours" if len(ours.observed) < len(theirs.observed) else "theirs"
-            return f"after step {position} {fewer} closed the connection\n{show_steps(ours.steps[: position + 1])}"
+            steps = show_steps(ours.steps[: position + 1])
+            return f"after step {position} {fewer} closed the connection\n{steps}"
         step = ours.steps[position] if position < len(ours.steps) else Step((b"(unasked)",))
         mine, other = ours.observed[position], theirs.observed[position]
         if step_differs(step, mine, other):
@@ -330,17 +335,23 @@ def obey_laws(outcome: Outcome, snippets: Sequence[Snippet], name: str) -> None:
         try:
             part.law(replies)
         except AssertionError as error:
-            shown = "\n".join(f"  {show_argv(s.argv)} -> {r!r}" for s, r in zip(part.steps, replies, strict=True))
+            shown = "\n".join(
+                f"  {show_argv(s.argv)} -> {r!r}" for s, r in zip(part.steps, replies, strict=True)
+            )
             raise AssertionError(f"{name} breaks a law: {error}\n{shown}") from error
 
 
-def assert_same(ours: Target, theirs: Target, group: Group, snippets: Sequence[Snippet], protocol: int) -> None:
+def assert_same(
+    ours: Target, theirs: Target, group: Group, snippets: Sequence[Snippet], protocol: int
+) -> None:
     """Run the sequence on both targets; AssertionError with the story when they differ."""
     reference = carry_out(theirs, group, snippets, protocol)
     subject = carry_out(ours, group, snippets, protocol)
     story = difference(subject, reference)
     if story is not None:
-        raise AssertionError(f"{ours.name} against {theirs.name}, RESP{protocol}: {story}\n{ours.explain()[-600:]}")
+        raise AssertionError(
+            f"{ours.name} against {theirs.name}, RESP{protocol}: {story}\n{ours.explain()[-600:]}"
+        )
     obey_laws(reference, snippets, theirs.name)
     obey_laws(subject, snippets, ours.name)
 

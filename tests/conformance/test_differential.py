@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
 from conformance.arguments import Group, Snippet
 from conformance.conftest import Pair
 from conformance.differential import assert_same
-from hypothesis import HealthCheck, Phase, given, settings
 
 EXAMPLES = int(os.environ.get("GOSSAMER_EXAMPLES", "12"))
 CAMPAIGN = "GOSSAMER_EXAMPLES" in os.environ

@@ -1,7 +1,7 @@
 """A real server's COMMAND output, read back as the declaration that would produce it.
 
-Owns: the way from a COMMAND INFO entry to the text of a `Command(...)` record, for failure messages and for whoever
-writes a new command:
+Owns: the way from a COMMAND INFO entry to the text of a `Command(...)` record, for failure messages and for
+whoever writes a new command:
 
     PYTHONPATH=src:tests python -m support.declarations redis-server zadd "config|get"
 """
@@ -65,7 +65,9 @@ def declaration(entry: list[Any], indent: str = "") -> str:
         parts.append("tips=(" + ", ".join(f'b"{tip.decode()}"' for tip in entry[7]) + ",)")
     text = f"{indent}Command({', '.join(parts)}"
     if entry[9]:
-        subs = ",\n".join(declaration(sub, indent + "    ") for sub in sorted(entry[9], key=lambda sub: sub[0]))
+        subs = ",\n".join(
+            declaration(sub, indent + "    ") for sub in sorted(entry[9], key=lambda sub: sub[0])
+        )
         text += f", subcommands=(\n{subs},\n{indent})"
     return text + ")"
 

@@ -1,4 +1,5 @@
-"""Servers as processes for tests: redis-server, valkey-server and Gossamer, on free ports in directories of their own.
+"""Servers as processes for tests: redis-server, valkey-server and Gossamer, on free ports in directories of
+their own.
 
 Owns: how each is found, started, awaited and stopped.
 Must not know: what is tested.

@@ -1,7 +1,7 @@
 """A raw client of the Redis protocol: requests in, replies out as bytes and as parsed form.
 
-Owns: the smallest honest reader of RESP2 and RESP3. It keeps the exact bytes of every reply, so that two servers
-can be compared to the byte, and gives the parsed form for laws and normalizers.
+Owns: the smallest honest reader of RESP2 and RESP3. It keeps the exact bytes of every reply, so that two
+servers can be compared to the byte, and gives the parsed form for laws and normalizers.
 Must not know: Gossamer's own parser (a bug there must not hide here), which server it talks to.
 Invariants: a reply's `raw` is exactly what the server sent for it; nothing is decoded, rounded or reordered.
 """
@@ -33,8 +33,8 @@ def encode(argv: Sequence[Argument]) -> bytes:
 class Reply:
     """One reply. `kind` is its first byte (`b"+"`, `b"$"`, `b"%"` ...), `raw` its exact bytes.
 
-    `value` is bytes for lines and bulks, int for `:`, a list of Reply for aggregates (a map alternates key and
-    value), None for each kind of null.
+    `value` is bytes for lines and bulks, int for `:`, a list of Reply for aggregates (a map alternates key
+    and value), None for each kind of null.
     """
 
     __slots__ = ("kind", "raw", "value")
@@ -114,7 +114,7 @@ def _parse(data: bytes | bytearray, start: int) -> tuple[Reply, int]:
             raise _Incomplete
         body = bytes(data[position : position + length])
         if data[position + length : position + length + 2] != b"\r\n":
-            raise ProtocolViolation(f"bulk without CRLF: {bytes(data[start:start + 80])!r}")
+            raise ProtocolViolation(f"bulk without CRLF: {bytes(data[start : start + 80])!r}")
         position += length + 2
         return Reply(kind, body, bytes(data[start:position])), position
     if kind in AGGREGATES:
@@ -129,7 +129,7 @@ def _parse(data: bytes | bytearray, start: int) -> tuple[Reply, int]:
             reply, position = _parse(data, position)
             return Reply(reply.kind, reply.value, bytes(data[start:position])), position
         return Reply(kind, items, bytes(data[start:position])), position
-    raise ProtocolViolation(f"no RESP type: {bytes(data[start:start + 80])!r}")
+    raise ProtocolViolation(f"no RESP type: {bytes(data[start : start + 80])!r}")
 
 
 def parse_one(data: bytes) -> Reply:
@@ -218,7 +218,8 @@ class WireClient:
         return True
 
     def read(self, timeout_s: float | None = None) -> Reply:
-        """The next reply, pushes included. ConnectionError when the server closed, TimeoutError when it is silent."""
+        """The next reply, pushes included. ConnectionError when the server closed, TimeoutError when it is
+        silent."""
         deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
         while not self._ready:
             remaining = deadline - time.monotonic()

@@ -1,7 +1,8 @@
 """Which arguments of a request are keys, by the command's key specifications; and what follows from these.
 
-Owns: the reading of KeySpec against an argument list, the finders for the few commands whose keys no specification
-can describe (SORT, MIGRATE) or whose access depends on an option (SET, BITFIELD), and the first/last/step of COMMAND.
+Owns: the reading of KeySpec against an argument list, the finders for the few commands whose keys no
+specification can describe (SORT, MIGRATE) or whose access depends on an option (SET, BITFIELD), and the
+first/last/step of COMMAND.
 Must not know: clients, databases, what a command does.
 The rules are those of Redis's documentation, "Command key specifications".
 """
@@ -118,7 +119,8 @@ def has_movable_keys(command: Command) -> bool:
 
 
 def legacy_range(command: Command) -> tuple[int, int, int]:
-    """First key, last key (negative from the end) and step, as clients of old read them; zeros without keys."""
+    """First key, last key (negative from the end) and step, as clients of old read them; zeros without
+    keys."""
     specs = [spec for spec in command.keys if is_range(spec)]
     if not specs:
         return 0, 0, 0
@@ -138,11 +140,12 @@ def legacy_range(command: Command) -> tuple[int, int, int]:
     return first, last, 1 if first else 0
 
 
-# -- finders: (position, flags) of the keys --------------------------------------------------------------------
+# -- finders: (position, flags) of the keys ----------------------------------------------------------------
 
 
 def sort_keys(argv: list[bytes]) -> list[tuple[int, tuple[str, ...]]]:
-    """SORT: its source, and the last STORE's destination. What BY and GET look up is no key of the request."""
+    """SORT: its source, and the last STORE's destination. What BY and GET look up is no key of the
+    request."""
     store = 0
     position = 2
     while position < len(argv):
@@ -155,7 +158,7 @@ def sort_keys(argv: list[bytes]) -> list[tuple[int, tuple[str, ...]]]:
             store = position + 1
             position += 1
         position += 1
-    found = [(1, READ)]
+    found: list[tuple[int, tuple[str, ...]]] = [(1, READ)]
     if store:
         found.append((store, OVERWRITE))
     return found

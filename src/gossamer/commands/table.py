@@ -43,8 +43,8 @@ PROTECTED: Final = 1 << 22
 class KeySpec:
     """Where keys stand in the arguments and what is done with them (Redis: "Command key specifications").
 
-    begin: `index` > 0, or `keyword` searched from `start_from`. find: a range (last relative to the first key,
-    or negative from the end; step; limit), or a count of keys (`count_at` relative to begin, -1: none).
+    begin: `index` > 0, or `keyword` searched from `start_from`. find: a range (last relative to the first
+    key, or negative from the end; step; limit), or a count of keys (`count_at` relative to begin, -1: none).
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class KeySpec:
 class Command:
     """One command or subcommand. `arity` counts the name (and the container's); negative means at least.
 
-    `flags` and `categories` are blank-separated names; categories that follow from flags (@write, @read, @fast,
-    @slow, @admin, @dangerous, @pubsub, @blocking, @connection of no flag) are added by `implicit_categories`.
+    `flags` and `categories` are blank-separated names; categories that follow from flags (@write, @read,
+    @fast, @slow, @admin, @dangerous, @pubsub, @blocking) are added by implicit_categories().
     `min_compat` and `max_compat` bound the versions (70, 72, 80) in which the command exists.
     """
 
@@ -128,18 +128,27 @@ class Command:
         return self.min_compat <= compat <= self.max_compat
 
     def copy_for(self, compat: int) -> "Command":
-        """A record of its own for one server: fresh statistics, only the subcommands that exist in `compat`."""
+        """A record of its own for one server: fresh statistics, the subcommands that `compat` has."""
         return Command(
-            self.name, self.function, self.arity, " ".join(self.flag_names), " ".join(self.categories), self.keys,
-            self.tips, tuple(sub.copy_for(compat) for sub in self.declared_subcommands if sub.exists_in(compat)),
-            self.key_finder, self.min_compat, self.max_compat,
-        )  # fmt: skip
+            self.name,
+            self.function,
+            self.arity,
+            " ".join(self.flag_names),
+            " ".join(self.categories),
+            self.keys,
+            self.tips,
+            tuple(sub.copy_for(compat) for sub in self.declared_subcommands if sub.exists_in(compat)),
+            self.key_finder,
+            self.min_compat,
+            self.max_compat,
+        )
 
 
 # The order in which COMMAND prints ACL categories.
 CATEGORY_ORDER: Final = (
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo",
-    "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+    "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction",
+    "scripting",
 )  # fmt: skip
 
 

@@ -12,8 +12,10 @@ COMMANDS = [
     command("HELLO", client=None),
     command("HELLO", either("2", "3", "3", "1", "4", "x", "-1"), client=None),
     command(
-        "HELLO", either("2", "3"),
-        options(("SETNAME", name), ("AUTH", "default", value), "AUTH", "SETNAME"), client=None,
+        "HELLO",
+        either("2", "3"),
+        options(("SETNAME", name), ("AUTH", "default", value), "AUTH", "SETNAME"),
+        client=None,
     ),  # fmt: skip
     command("AUTH", value, client=None),
     command("AUTH", either("default", "nobody"), value, client=None),
@@ -28,18 +30,35 @@ COMMANDS = [
     command("CLIENT NO-EVICT", either("ON", "OFF", "MAYBE"), client=None, weight=1),
     command("CLIENT NO-TOUCH", either("ON", "OFF", "MAYBE"), client=None, weight=1),
     command("CLIENT UNPAUSE", client=None, weight=1),
-    command("CLIENT PAUSE", either("x", "-1", "0"), options("WRITE", "ALL", maximum=1), client=None, weight=1),
+    command(
+        "CLIENT PAUSE", either("x", "-1", "0"), options("WRITE", "ALL", maximum=1), client=None, weight=1
+    ),
     command("CLIENT KILL", either("127.0.0.1:1", "nonsense"), client=None, weight=1),
     command(
-        "CLIENT KILL", options(
-            ("ID", either("0", "-1", "x", "999999999")), ("TYPE", either("pubsub", "master", "replica", "nothing")),
-            ("ADDR", "127.0.0.1:1"), ("LADDR", "127.0.0.1:1"), ("USER", either("default", "nobody")),
-            ("SKIPME", either("yes", "no", "x")), ("MAXAGE", either("100000", "x")),
-        ).map(lambda words: words if b"USER" not in [w.upper() for w in words] else (*words, b"ID", b"999999999")),
-        client=None, weight=1, mangle=False,
+        "CLIENT KILL",
+        options(
+            ("ID", either("0", "-1", "x", "999999999")),
+            ("TYPE", either("pubsub", "master", "replica", "nothing")),
+            ("ADDR", "127.0.0.1:1"),
+            ("LADDR", "127.0.0.1:1"),
+            ("USER", either("default", "nobody")),
+            ("SKIPME", either("yes", "no", "x")),
+            ("MAXAGE", either("100000", "x")),
+        ).map(
+            lambda words: (
+                words if b"USER" not in [w.upper() for w in words] else (*words, b"ID", b"999999999")
+            )
+        ),
+        client=None,
+        weight=1,
+        mangle=False,
     ),  # fmt: skip
-    command("CLIENT LIST", either("TYPE", "ID"), either("pubsub", "nothing", "x", "0"), client=None, weight=1),
-    command("CLIENT UNBLOCK", either("999999999", "x", "-1"), options("TIMEOUT", "ERROR", maximum=1), client=None),
+    command(
+        "CLIENT LIST", either("TYPE", "ID"), either("pubsub", "nothing", "x", "0"), client=None, weight=1
+    ),
+    command(
+        "CLIENT UNBLOCK", either("999999999", "x", "-1"), options("TIMEOUT", "ERROR", maximum=1), client=None
+    ),
     command("CLIENT TRACKINGINFO", client=None, weight=1),
     command("CLIENT GETREDIR", client=None, weight=1),
     command("CLIENT NOSUCH", client=None, weight=1),

@@ -55,7 +55,13 @@ COMMANDS = [
     command("OBJECT HELP", weight=1),
     command("OBJECT NOSUCH", key, weight=1),
     command("DUMP", key, weight=1),
-    command("RESTORE", key, milliseconds, value, options("REPLACE", "ABSTTL", ("IDLETIME", index), ("FREQ", index))),
+    command(
+        "RESTORE",
+        key,
+        milliseconds,
+        value,
+        options("REPLACE", "ABSTTL", ("IDLETIME", index), ("FREQ", index)),
+    ),
     command("MEMORY USAGE", key, options(("SAMPLES", index), maximum=1), weight=1),
     about_one_key(("RANDOMKEY",), ("EXISTS", key), ("DEL", key)),
 ]

@@ -19,7 +19,9 @@ from conformance.arguments import (
     value,
 )
 
-cursor = either("0", "0", "0", "0", "1", "17", "-1", "x", "18446744073709551615", "18446744073709551616", "", " 0")
+cursor = either(
+    "0", "0", "0", "0", "1", "17", "-1", "x", "18446744073709551615", "18446744073709551616", "", " 0"
+)
 kind = either("string", "list", "set", "hash", "zset", "stream", "nothing", "STRING")
 chunk = number(1000, 1000, 1000, 5000, 0, 1, -1)
 COUNT = ("COUNT", chunk)

@@ -30,7 +30,9 @@ COMMANDS = [
     command("ZADD", key, many(pair(score, member), 1, 6), weight=2),
     command("SET", either("w_1", "w_2", "w_3", "w_10", "w_a", "w_b", "w_", "w_1_x"), element, weight=5),
     command("SET", either("w_1", "w_2", "w_3", "w_10"), digits, weight=3),
-    command("HSET", either("h_1", "h_2", "h_3", "h_a", "1", "2"), either("f", "f->g", "g"), element, weight=3),
+    command(
+        "HSET", either("h_1", "h_2", "h_3", "h_a", "1", "2"), either("f", "f->g", "g"), element, weight=3
+    ),
     command("SORT", key, options(*CLAUSES, maximum=4), weight=10),
     command("SORT", key, options(*CLAUSES, maximum=3), "STORE", key, weight=4),
     command("SORT_RO", key, options(*CLAUSES, "STORE", maximum=3), weight=3),

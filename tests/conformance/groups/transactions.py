@@ -1,10 +1,22 @@
 """MULTI, EXEC, DISCARD, WATCH, between clients that touch the same keys."""
 
-from conformance.arguments import Group, command, either, key, many, member, milliseconds, pattern, value
+from conformance.arguments import (
+    Entry,
+    Group,
+    Spelled,
+    command,
+    either,
+    key,
+    many,
+    member,
+    milliseconds,
+    pattern,
+    value,
+)
 
 
-def anyone(name: str, *parts: object, weight: int = 2):  # type: ignore[no-untyped-def]
-    return command(name, *parts, weight=weight, client=None)  # type: ignore[arg-type]
+def anyone(name: str, *parts: Spelled, weight: int = 2) -> Entry:
+    return command(name, *parts, weight=weight, client=None)
 
 
 COMMANDS = [
