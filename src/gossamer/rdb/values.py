@@ -1,0 +1,136 @@
+"""From a type byte and the bytes behind it to a value, and back: the one place that knows every type.
+
+A string is plain bytes. Anything else is a Value.
+"""
+
+from typing import final
+
+from mypy_extensions import i64
+
+from gossamer.base.limits import Limits
+from gossamer.datatypes.hashes import Hash
+from gossamer.datatypes.lists import List
+from gossamer.datatypes.sets import Set
+from gossamer.datatypes.streams import Stream
+from gossamer.datatypes.value import Value
+from gossamer.datatypes.zsets import ZSet
+from gossamer.rdb.format import (
+    TYPE_HASH,
+    TYPE_HASH_2,
+    TYPE_HASH_LISTPACK,
+    TYPE_HASH_LISTPACK_EX,
+    TYPE_HASH_LISTPACK_EX_PRE_GA,
+    TYPE_HASH_METADATA,
+    TYPE_HASH_ZIPLIST,
+    TYPE_HASH_ZIPMAP,
+    TYPE_LIST,
+    TYPE_LIST_QUICKLIST,
+    TYPE_LIST_QUICKLIST_2,
+    TYPE_LIST_ZIPLIST,
+    TYPE_SET,
+    TYPE_SET_INTSET,
+    TYPE_SET_LISTPACK,
+    TYPE_STREAM_LISTPACKS,
+    TYPE_STREAM_LISTPACKS_2,
+    TYPE_STREAM_LISTPACKS_3,
+    TYPE_STRING,
+    TYPE_ZSET,
+    TYPE_ZSET_2,
+    TYPE_ZSET_LISTPACK,
+    TYPE_ZSET_ZIPLIST,
+)
+from gossamer.rdb.hashes import hash_type, read_hash, read_hash_with_expiry, write_hash
+from gossamer.rdb.input import Input
+from gossamer.rdb.lists import list_type, read_list, write_list
+from gossamer.rdb.output import Output
+from gossamer.rdb.sets import read_set, set_type, write_set
+from gossamer.rdb.streams import read_stream, stream_type, write_stream
+from gossamer.rdb.zsets import read_zset, write_zset, zset_type
+
+
+@final
+class Decoder:
+    """Reads values; `is_valkey` decides what type 22 means."""
+
+    def __init__(self, limits: Limits, is_valkey: bool = False) -> None:
+        self.limits: Limits = limits
+        self.is_valkey: bool = is_valkey
+        # Of the hash that was read last: when its fields expire, None if none does.
+        self.field_expire_at_ms: dict[bytes, int] | None = None
+
+    def read(self, source: Input, value_type: i64) -> bytes | Value:
+        """The value whose type byte was `value_type`; CorruptError for damage and for what cannot be held."""
+        self.field_expire_at_ms = None
+        if value_type == TYPE_STRING:
+            return source.string()
+        limits = self.limits
+        if value_type == TYPE_HASH_LISTPACK or value_type == TYPE_HASH:
+            return read_hash(source, value_type, limits)
+        if value_type == TYPE_ZSET_LISTPACK or value_type == TYPE_ZSET_2:
+            return read_zset(source, value_type, limits)
+        if value_type == TYPE_SET or value_type == TYPE_SET_INTSET or value_type == TYPE_SET_LISTPACK:
+            return read_set(source, value_type, limits)
+        if (
+            value_type == TYPE_LIST_QUICKLIST_2
+            or value_type == TYPE_LIST_QUICKLIST
+            or value_type == TYPE_LIST_ZIPLIST
+            or value_type == TYPE_LIST
+        ):
+            return read_list(source, value_type, limits)
+        if value_type == TYPE_HASH_ZIPLIST or value_type == TYPE_HASH_ZIPMAP:
+            return read_hash(source, value_type, limits)
+        if value_type == TYPE_ZSET or value_type == TYPE_ZSET_ZIPLIST:
+            return read_zset(source, value_type, limits)
+        if (
+            value_type == TYPE_STREAM_LISTPACKS
+            or value_type == TYPE_STREAM_LISTPACKS_2
+            or value_type == TYPE_STREAM_LISTPACKS_3
+        ):
+            return read_stream(source, value_type)
+        if value_type == TYPE_HASH_2 or (
+            not self.is_valkey
+            and (
+                value_type == TYPE_HASH_METADATA
+                or value_type == TYPE_HASH_LISTPACK_EX
+                or value_type == TYPE_HASH_LISTPACK_EX_PRE_GA
+            )
+        ):
+            self.field_expire_at_ms = {}
+            value = read_hash_with_expiry(source, value_type, self.is_valkey, limits, self.field_expire_at_ms)
+            if not self.field_expire_at_ms:
+                self.field_expire_at_ms = None
+            return value
+        raise source.fail("Value of a type that is not known")
+
+
+def value_type_of(value: bytes | Value, version: i64) -> i64:
+    """The type byte under which `write_value` writes."""
+    if isinstance(value, bytes):
+        return TYPE_STRING
+    if isinstance(value, Hash):
+        return hash_type(value)
+    if isinstance(value, ZSet):
+        return zset_type(value)
+    if isinstance(value, Set):
+        return set_type(value, version)
+    if isinstance(value, List):
+        return list_type()
+    assert isinstance(value, Stream)
+    return stream_type(version)
+
+
+def write_value(output: Output, value: bytes | Value) -> None:
+    """The bytes of a value, without its type byte."""
+    if isinstance(value, bytes):
+        output.string(value)
+    elif isinstance(value, Hash):
+        write_hash(output, value)
+    elif isinstance(value, ZSet):
+        write_zset(output, value)
+    elif isinstance(value, Set):
+        write_set(output, value)
+    elif isinstance(value, List):
+        write_list(output, value)
+    else:
+        assert isinstance(value, Stream)
+        write_stream(output, value)
