@@ -47,25 +47,27 @@ def say(line: str) -> None:
     print(f"gossamer: {line}", file=sys.stderr, flush=True)
 
 
+def literal(name: str) -> tuple[str, ...]:
+    """The value of an annotated assignment in the file that lists the hot modules."""
+    for statement in ast.parse(HOT_MODULES_FILE.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            if isinstance(statement.target, ast.Name) and statement.target.id == name:
+                value: tuple[str, ...] = ast.literal_eval(statement.value)
+                return value
+    raise SystemExit(f"{HOT_MODULES_FILE}: no annotated assignment to {name}")
+
+
 def hot_modules() -> list[str]:
     """The modules to compile; a name that ends in .* stands for all modules of a package."""
-    for statement in ast.parse(HOT_MODULES_FILE.read_text(encoding="utf-8")).body:
-        target = statement.target if isinstance(statement, ast.AnnAssign) else None
-        if isinstance(target, ast.Name) and target.id == "HOT_MODULES" and statement.value is not None:
-            names = ast.literal_eval(statement.value)
-            break
-    else:
-        raise SystemExit(f"{HOT_MODULES_FILE}: no annotated assignment to HOT_MODULES")
-    modules: list[str] = []
-    for name in names:
+    modules: set[str] = set()
+    for name in literal("HOT_MODULES"):
         if name.endswith(".*"):
-            package = SOURCES.joinpath(*name[:-2].split("."))
-            modules += [
-                f"{name[:-2]}.{path.stem}" for path in package.glob("*.py") if path.stem != "__init__"
-            ]
+            package = name.removesuffix(".*")
+            stems = [path.stem for path in SOURCES.joinpath(*package.split(".")).glob("*.py")]
+            modules.update(f"{package}.{stem}" for stem in stems if stem != "__init__")
         else:
-            modules.append(name)
-    return sorted(set(modules))
+            modules.add(name)
+    return sorted(modules - set(literal("COLD_MODULES")))
 
 
 def source_of(module: str) -> Path:

@@ -76,9 +76,10 @@ def run_speed(chosen: argparse.Namespace, commands: dict[str, list[str]], output
     for line in speed.means(rows):
         print(line)
     if output is not None:
+        usual = "/".join(map(str, speed.REQUESTS.values()))
         options = (
             f"redis-benchmark -c {speed.CLIENTS} -r {speed.KEYSPACE} -d 3, medians of {pairs} runs "
-            f"of {requests or ' or '.join(map(str, speed.REQUESTS.values()))} requests (fewer for LRANGE, MSET)"
+            f"of {requests or usual} requests (fewer for LRANGE and MSET)"
         )
         lines = report.table(speed.header(list(commands)), [speed.cells(row) for row in rows])
         text = [report.provenance(servers, options), "", *lines, "", *speed.means(rows)]

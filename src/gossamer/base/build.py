@@ -1,6 +1,6 @@
 """Which modules are compiled, and whether this process runs them compiled.
 
-Owns: the list that the build reads (as text: it must stay a literal) and everyone's answer to "which mode is this?".
+Owns: the lists that the build reads (as text: they must stay literals) and the answer to "which mode is this?".
 Invariant: an install has all hot modules compiled or none, so one of them speaks for all.
 """
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from gossamer.base import limits
 
-# A name that ends in .* stands for every module of the package. A new layer is hot when commands run through it.
+# A name that ends in .* stands for every module of the package. A package is hot when commands run through it.
 HOT_MODULES: Final = (
     "gossamer.base.*",
     "gossamer.resp.*",
@@ -18,6 +18,13 @@ HOT_MODULES: Final = (
     "gossamer.keyspace.*",
     "gossamer.commands.*",
     "gossamer.engine.*",
+)
+
+# Modules of those packages that stay interpreted: they run at start-up or for an administrator only, and are
+# mostly literals, which cost the C compiler much and gain nothing.
+COLD_MODULES: Final = (
+    "gossamer.engine.command_docs",
+    "gossamer.engine.config_directives",
 )
 
 
