@@ -1,6 +1,6 @@
 """Which modules are compiled, and whether this process runs them compiled.
 
-Owns: the lists that the build reads (as text: they must stay literals) and the answer to "which mode is this?".
+Owns: the lists that the build reads (as text: they must stay literals) and the answer to "which mode?".
 Invariant: an install has all hot modules compiled or none, so one of them speaks for all.
 """
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from gossamer.base import limits
 
-# A name that ends in .* stands for every module of the package. A package is hot when commands run through it.
+# A name that ends in .* stands for every module of a package. A package is hot when commands run through it.
 HOT_MODULES: Final = (
     "gossamer.base.*",
     "gossamer.resp.*",
