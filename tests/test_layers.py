@@ -39,8 +39,8 @@ HIGHEST_LAYER_WITHOUT_IO = 6
 # Modules by which a process reaches clock, chance, disk, network, threads, other processes or its log.
 IO_MODULES = frozenset(
     """asyncio concurrent ctypes datetime fcntl io logging mmap multiprocessing os pathlib queue random
-    resource sched secrets select selectors shutil signal socket socketserver ssl subprocess syslog tempfile termios
-    threading time urllib uuid uvloop""".split()
+    resource sched secrets select selectors shutil signal socket socketserver ssl subprocess syslog tempfile
+    termios threading time urllib uuid uvloop""".split()
 )
 IO_BUILTINS = frozenset({"open", "print", "input", "breakpoint"})
 
@@ -158,25 +158,30 @@ def cycles(uses: list[Use]) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def uses() -> list[Use]:
+    return all_uses(SOURCES)
+
+
 def test_every_part_of_the_house_has_a_layer() -> None:
     parts = {part_of(module) for module in module_names(SOURCES)} - {None}
     assert parts <= set(LAYERS)
 
 
-def test_imports_point_down_only() -> None:
-    assert upward_imports(all_uses(SOURCES)) == []
+def test_imports_point_down_only(uses: list[Use]) -> None:
+    assert upward_imports(uses) == []
 
 
-def test_imports_make_no_cycles() -> None:
-    assert cycles(all_uses(SOURCES)) == []
+def test_imports_make_no_cycles(uses: list[Use]) -> None:
+    assert cycles(uses) == []
 
 
-def test_nothing_below_the_server_does_io_outside_the_named_doors() -> None:
-    assert io_below_the_server(all_uses(SOURCES), DOORS) == []
+def test_nothing_below_the_server_does_io_outside_the_named_doors(uses: list[Use]) -> None:
+    assert io_below_the_server(uses, DOORS) == []
 
 
-def test_every_door_is_used() -> None:
-    used = {(use.module, use.target.partition(".")[0]) for use in all_uses(SOURCES)}
+def test_every_door_is_used(uses: list[Use]) -> None:
+    used = {(use.module, use.target.partition(".")[0]) for use in uses}
     assert [(door, target) for door in DOORS for target in DOORS[door] if (door, target) not in used] == []
 
 
