@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gossamer.base.errors import CorruptError
 from gossamer.base.limits import Limits
 from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.lists import List
@@ -142,7 +143,8 @@ class Collector(Visitor):
 
     def on_key(self, key: bytes, value: bytes | Value, attributes: KeyAttributes) -> None:
         database = self.databases.setdefault(attributes.db_index, {})
-        assert key not in database
+        if key in database:
+            raise CorruptError("Key stands twice")
         database[key] = value
         self.types[key] = attributes.value_type
         if attributes.expire_at_ms != -1:
@@ -200,7 +202,7 @@ def write_all(collector: Collector, version: int = 10, compress: bool = True, ch
 
 
 def collect(data: bytes, limits: Limits | None = None, chunk: int = 0) -> Collector:
-    """Read a whole file, from memory or, with `chunk`, through a stream that gives so many bytes at a time."""
+    """Read a whole file, from memory or, with `chunk`, from a stream that gives so many bytes at once."""
     collector = Collector()
     if chunk == 0:
         source = Input(data)

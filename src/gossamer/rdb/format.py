@@ -49,6 +49,7 @@ HEADER_BYTES: Final = 9
 # Versions: Redis 6.2 writes 9, 7.0 writes 10, 7.2 and Valkey 8 write 11, Redis 7.4 and 8.0 write 12.
 VERSION_FIRST: Final = 1
 VERSION_WITH_CHECKSUM: Final = 5
+VERSION_WITH_AUX: Final = 7  # and with every other opcode below EXPIRE_TIME_MS
 VERSION_DEFAULT: Final = 10
 VERSION_WITH_SET_LISTPACK: Final = 11  # also streams with a consumer's active time
 VERSION_LAST: Final = 12  # the last one behind REDIS

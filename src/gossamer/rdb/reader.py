@@ -35,6 +35,7 @@ from gossamer.rdb.format import (
     VERSION_FIRST,
     VERSION_LAST,
     VERSION_VALKEY,
+    VERSION_WITH_AUX,
     VERSION_WITH_CHECKSUM,
 )
 from gossamer.rdb.functions import read_function
@@ -164,6 +165,9 @@ class Reader:
 
     def _read_opcode(self, code: i64) -> None:
         source = self.source
+        if code < OPCODE_EXPIRE_TIME_MS and self.version < VERSION_WITH_AUX:
+            # A bit that makes 0001 of 0011 also takes the check sum away: this tells all the same.
+            raise source.fail_at("Opcode is newer than the file's version", source.offset() - 1)
         attributes = self.attributes
         if code == OPCODE_EXPIRE_TIME_MS:
             attributes.expire_at_ms = source.int64()
