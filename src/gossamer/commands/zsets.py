@@ -128,7 +128,8 @@ def add_members(session: Session, argv: list[bytes], options: i64, event: bytes)
                 session.reply.integer(0)
             return
         zset = ZSet(session.limits)
-        zset.expect(len(scores))
+    if zset.expect(len(scores)) and zset.length() > 0:
+        session.db.store(key, zset)  # the form changes even where no member does
     added: i64 = 0
     updated: i64 = 0
     outcome: i64 = DID_NOTHING

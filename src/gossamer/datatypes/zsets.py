@@ -351,10 +351,13 @@ class ZSet(Value):
             position = next_pair(pairs, position)
         self.pairs = listpack.insert_at(pairs, position, [member, text])
 
-    def expect(self, count: i64) -> None:
-        """Prepare an empty set for so many adds; since 7.2 a number above the threshold decides the form."""
-        if self.limits.compat >= 72 and count > self.limits.zset_max_listpack_entries:
-            self.become_large()
+    def expect(self, count: i64) -> bool:
+        """Prepare for so many adds: since 7.2 a number above the threshold makes the set large; True then."""
+        limits = self.limits
+        if self.table is not None or limits.compat < 72 or count <= limits.zset_max_listpack_entries:
+            return False
+        self.become_large()
+        return True
 
     def become_large(self) -> PackedTable:
         """Leave the packed form for good (or have left it); answers the dictionary."""
