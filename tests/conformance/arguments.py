@@ -244,10 +244,11 @@ ANYONE = -1  # a step whose client the sequence draws
 
 @dataclass(frozen=True)
 class Step:
-    """One command of one client."""
+    """One command of one client. judged: a law speaks on its reply, of which only the shape is compared."""
 
     argv: tuple[bytes, ...]
     client: int = 0
+    judged: bool = False
 
 
 # A law judges one server's replies to a snippet's steps; it raises AssertionError. `replies[i]` is a
@@ -310,7 +311,7 @@ def snippet(*commands: Sequence[Spelled], law: Law | None = None, weight: int = 
     """Several commands in a row that are never mangled; `law` judges their replies."""
     strategies = [sequence(*parts) for parts in commands]
     together = st.tuples(*strategies).map(
-        lambda argvs: Snippet(tuple(Step(argv, client) for argv in argvs), law)
+        lambda argvs: Snippet(tuple(Step(argv, client, law is not None) for argv in argvs), law)
     )
     return Entry(together, weight)
 
@@ -323,7 +324,7 @@ def _about_one_key(
     steps = []
     for parts in commands:
         filled = [st.just(chosen) if part is key else part for part in parts]
-        steps.append(Step(draw(sequence(*filled))))
+        steps.append(Step(draw(sequence(*filled)), judged=law is not None))
     return Snippet(tuple(steps), law)
 
 
@@ -385,7 +386,7 @@ class Group:
         if all(step.client != ANYONE for step in part.steps):
             return part
         sender = draw(st.integers(0, self.clients - 1)) if self.clients > 1 else 0
-        return Snippet(tuple(Step(step.argv, sender) for step in part.steps), part.law)
+        return Snippet(tuple(Step(step.argv, sender, step.judged) for step in part.steps), part.law)
 
     def sequences(self) -> st.SearchStrategy[list[Snippet]]:
         entries = self.entries()

@@ -92,6 +92,12 @@ def field_names(text: bytes) -> list[bytes]:
     return [part.split(separator, 1)[0] for part in text.replace(b"\r\n", b" ").split() if separator in part]
 
 
+def help_text(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """Status lines, the first of them the same."""
+    mine, other = ours.items(), theirs.items()
+    return bool(mine) and {line.kind for line in mine} == {b"+"} and mine[0].raw == other[0].raw
+
+
 def hello(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
     """Everything but the client's id."""
     if ours.kind != theirs.kind or len(ours.items()) != len(theirs.items()) or not ours.items():
@@ -162,6 +168,21 @@ RULES: dict[bytes, Rule] = {
     b"MEMORY DOCTOR": same_kind,
     b"LOLWUT": same_kind,
     b"DUMP": same_kind,
+    # test_command_table.py and test_command_docs.py look at these.
+    b"COMMAND": same_kind,
+    b"COMMAND COUNT": same_kind,
+    b"COMMAND LIST": same_kind,
+    b"COMMAND DOCS": same_kind,
+    # Help is prose: that there is some, and how it begins.
+    b"CLIENT HELP": help_text,
+    b"COMMAND HELP": help_text,
+    b"CONFIG HELP": help_text,
+    b"OBJECT HELP": help_text,
+    b"PUBSUB HELP": help_text,
+    b"SLOWLOG HELP": help_text,
+    b"LATENCY HELP": help_text,
+    b"MEMORY HELP": help_text,
+    b"DEBUG HELP": help_text,
     b"DEBUG OBJECT": same_kind,
     b"SLOWLOG GET": same_kind,
     b"SLOWLOG LEN": same_kind,
