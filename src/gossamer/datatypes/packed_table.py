@@ -687,4 +687,5 @@ class PackedTable:
 
     def found_extra24(self) -> i64:
         """The three extra bytes of the entry found last, as an unsigned number."""
-        return i64(read_i32_le(self.buckets[self.at_bucket], self.at_extra)) & 0xFFFFFF
+        # Read from the byte before (the length of the key): the entry may end with its extra bytes.
+        return (i64(read_i32_le(self.buckets[self.at_bucket], self.at_extra - 1)) >> 8) & 0xFFFFFF
