@@ -7,7 +7,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3)
+# Which Python makes .venv; by default python3, or the first newer one that is 3.11 at least.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
@@ -34,7 +35,7 @@ help: ## list the targets
 setup: $(STAMPS)/installed ## make .venv with the gossamer command in it, hot modules compiled
 
 $(STAMPS)/venv:
-	@tools/make-venv $(PYTHON) $(VENV)
+	@tools/make-venv $(VENV) $(PYTHON)
 	@mkdir -p $(STAMPS) && touch $@
 
 $(WANTED): | $(STAMPS)/venv
