@@ -60,6 +60,12 @@ def read_odd_length(data: bytes, start: i64) -> tuple[i64, i64]:
     return to_int64(text), end + 2
 
 
+def line_bytes(data: bytes, start: i64) -> i64:
+    """How many bytes of a count line had come before it could be read: up to its CR, or all there are."""
+    end: i64 = data.find(b"\r", start)
+    return i64(len(data)) - start if end < 0 else end + 1 - start
+
+
 @final
 class RequestParser:
     """Feed it bytes, then call next() until it answers None."""
@@ -106,7 +112,7 @@ class RequestParser:
     def next(self) -> list[bytes] | None:
         """The next complete request, never empty; None until more bytes are fed. Raises ProtocolError."""
         while self.missing == 0:
-            if self.remaining == 0:
+            if self.remaining == 0 and not self.argv:
                 if self.position >= i64(len(self.buffer)):
                     return None
                 if self.buffer[self.position] != 42:
@@ -130,10 +136,11 @@ class RequestParser:
     def start_request(self) -> bool:
         """Read `*<count>`; False where it is incomplete."""
         count, after = read_length(self.buffer, self.position + 1)
-        if count == _INCOMPLETE:
-            if i64(len(self.buffer)) - self.position > INLINE_MAX_BYTES:
+        if count == _INCOMPLETE or count == _MALFORMED:
+            if line_bytes(self.buffer, self.position) > INLINE_MAX_BYTES:
                 raise ProtocolError(b"too big mbulk count string")
-            return False
+            if count == _INCOMPLETE:
+                return False
         if count == _MALFORMED or count > MAX_ARGUMENTS:
             raise ProtocolError(b"invalid multibulk length")
         if not self.authenticated and count > UNAUTHENTICATED_MAX_ARGUMENTS:
@@ -158,10 +165,11 @@ class RequestParser:
                     raise ProtocolError(b"expected '$', got '" + got + b"'")
                 length, after = read_length(buffer, position + 1)
                 if length < 0 or length > UNAUTHENTICATED_MAX_BULK_BYTES:
-                    if length == _INCOMPLETE:
-                        if size - position > INLINE_MAX_BYTES:
+                    if length == _INCOMPLETE or length == _MALFORMED:
+                        if line_bytes(buffer, position) > INLINE_MAX_BYTES:
                             raise ProtocolError(b"too big bulk count string")
-                        break
+                        if length == _INCOMPLETE:
+                            break
                     self.check_bulk_length(length)
                 position = after
                 self.bulk_bytes = length
@@ -207,7 +215,8 @@ class RequestParser:
         """A request typed as a line: its words; an empty list for a blank line; None where it is incomplete."""
         buffer = self.buffer
         end: i64 = buffer.find(b"\n", self.position)
-        if end < 0:
+        if end < 0 or end - self.position > INLINE_MAX_BYTES:
+            # A line that came at once is judged as if it had come byte by byte.
             if i64(len(buffer)) - self.position > INLINE_MAX_BYTES:
                 raise ProtocolError(b"too big inline request")
             return None
