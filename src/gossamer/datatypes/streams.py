@@ -254,9 +254,9 @@ def node_entries(node_id: bytes, node: bytes, offset: i64 = -1) -> list[StreamEn
         flags = walker.integer()
         if flags & ~(ENTRY_DELETED | ENTRY_SAME_FIELDS):
             raise walker.fail("Stream entry has unknown flags")
-        milliseconds = base_ms + walker.integer()
+        milliseconds = base_ms + int(walker.integer())
         # Sequences wrap: a difference is taken modulo 2^64.
-        sequence = (base_sequence + walker.integer()) % _TWO_TO_64
+        sequence = (base_sequence + int(walker.integer())) % _TWO_TO_64
         if milliseconds < 0 or milliseconds >= _TWO_TO_64:
             raise walker.fail("Stream entry has an impossible id")
         stream_id = make_id(milliseconds, sequence)
