@@ -1,5 +1,7 @@
 """The configuration against real servers: names, defaults, accepted and refused values, files, rewriting."""
 
+# ruff: noqa: E501 - tables of values read better in long lines
+
 from __future__ import annotations
 
 import os

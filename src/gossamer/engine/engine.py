@@ -42,6 +42,7 @@ from gossamer.engine.client import (
     Client,
     Watch,
 )
+from gossamer.engine.config import Config
 from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.slowlog import SlowLog
@@ -95,6 +96,7 @@ class Engine(KeyspaceListener):
         self.clock: Clock = clock
         self.now_us: i64 = clock.now_us()
         self.limits: Limits = limits
+        self.config: Config = Config(int(limits.compat))  # the defaults, until a server brings its own
         self.keyspace: Keyspace = Keyspace(KeyspaceState(limits, rng, self), databases)
         self.state: KeyspaceState = self.keyspace.state
         self.state.set_time(self.now_us // 1000)

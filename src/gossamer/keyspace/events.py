@@ -31,12 +31,12 @@ _LETTERS: Final = (
     (b"e", NOTIFY_EVICTED),
     (b"t", NOTIFY_STREAM),
     (b"d", NOTIFY_MODULE),
+    (b"n", NOTIFY_NEW),
 )
 _EXTRA_LETTERS: Final = (
     (b"K", NOTIFY_KEYSPACE),
     (b"E", NOTIFY_KEYEVENT),
     (b"m", NOTIFY_KEY_MISS),
-    (b"n", NOTIFY_NEW),
 )
 
 
@@ -58,7 +58,7 @@ def parse_event_classes(text: bytes) -> int | None:
 
 
 def format_event_classes(mask: int) -> bytes:
-    """The canonical spelling of a mask, as CONFIG GET shows it."""
+    """The canonical spelling of a mask, as CONFIG GET shows it (the real servers drop the n beside an A)."""
     text = b""
     if mask & NOTIFY_ALL == NOTIFY_ALL:
         text = b"A"
