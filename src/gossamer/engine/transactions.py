@@ -78,12 +78,12 @@ def watched_key_expired(client: Client) -> bool:
 
 
 COMMANDS: Final = (
-    Command(b"multi", multi, 1, "noscript loading stale fast no_multi allow_busy", "@transaction"),
-    Command(b"exec", exec_command, 1, "noscript loading stale skip_slowlog", "@transaction"),
-    Command(b"discard", discard, 1, "noscript loading stale fast allow_busy", "@transaction"),
+    Command(b"multi", multi, 1, "noscript loading stale fast no_multi allow_busy", "transaction"),
+    Command(b"exec", exec_command, 1, "noscript loading stale skip_slowlog", "transaction"),
+    Command(b"discard", discard, 1, "noscript loading stale fast allow_busy", "transaction"),
     Command(
-        b"watch", watch, -2, "noscript loading stale fast no_multi allow_busy", "@transaction",
+        b"watch", watch, -2, "noscript loading stale fast no_multi allow_busy", "transaction",
         keys=(KeySpec("RO", index=1, last=-1),),
     ),
-    Command(b"unwatch", unwatch, 1, "noscript loading stale fast allow_busy", "@transaction"),
+    Command(b"unwatch", unwatch, 1, "noscript loading stale fast allow_busy", "transaction"),
 )  # fmt: skip

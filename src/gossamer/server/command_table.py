@@ -1,0 +1,23 @@
+"""The command table, built from explicit groups."""
+
+from gossamer.commands import hashes, list_moves, lists, scan, sets, zset_combine, zset_pops, zset_ranges, zsets
+from gossamer.commands.table import Command
+from gossamer.engine import connection_commands, introspection, transactions
+
+
+def all_commands() -> tuple[Command, ...]:
+    """Every command of a stand-alone server, group by group."""
+    return (
+        *hashes.COMMANDS,
+        *lists.COMMANDS,
+        *list_moves.COMMANDS,
+        *sets.COMMANDS,
+        *zsets.COMMANDS,
+        *zset_ranges.COMMANDS,
+        *zset_pops.COMMANDS,
+        *zset_combine.COMMANDS,
+        *scan.COMMANDS,
+        *connection_commands.COMMANDS,
+        *transactions.COMMANDS,
+        *introspection.COMMANDS,
+    )

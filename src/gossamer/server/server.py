@@ -1,0 +1,294 @@
+"""Wires everything together: configuration, engine, loop, sockets, cron, persistence, signals.
+
+The only place that knows all parts. Each part gets what it needs through its own small door; no part knows the
+Server.
+"""
+
+import os
+import resource
+import socket
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from gossamer.base.clock import Clock
+from gossamer.base.limits import Limits
+from gossamer.base.rng import Random64
+from gossamer.engine.client import GATE_SUBSCRIBED, Client
+from gossamer.engine.config import NORMAL, PUBSUB, Config
+from gossamer.engine.engine import GATE_MEMORY, Engine, EngineHooks
+from gossamer.keyspace.eviction import Evictor
+from gossamer.keyspace.state import ACCESS_LFU, ACCESS_LRU
+from gossamer.server.clock import SystemClock
+from gossamer.server.command_table import all_commands
+from gossamer.server.cron import Cron
+from gossamer.server.listener import Listener, listen_addresses, listen_unix
+from gossamer.server.log import Log
+from gossamer.server.loop import Loop, LoopHooks
+from gossamer.server.memory import MemoryAccount
+from gossamer.server.poller import new_poller
+
+DESCRIPTORS_RESERVED: Final = 32
+DENIED: Final = (
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
+    b"from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
+    b"sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
+    b"same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do "
+    b"so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode "
+    b"by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting "
+    b"the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
+    b"option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above "
+    b"things in order for the server to start accepting connections from the outside.\r\n"
+)
+
+
+@final
+class ServerLoopHooks(LoopHooks):
+    """The loop's door to the server."""
+
+    def __init__(self, server: "Server") -> None:
+        self.server: Server = server
+
+    def before_wait(self) -> None:
+        self.server.cron.fast_expire()
+
+    def log_closing(self, client: Client, why: str) -> None:
+        self.server.log.warning(f"Client id={client.client_id} addr={client.address.decode()} {why}")
+
+    def output_limit_reached(self, client: Client, pending_bytes: i64) -> bool:
+        return self.server.output_limit_reached(client, pending_bytes)
+
+
+@final
+class ServerEngineHooks(EngineHooks):
+    """The engine's door to the server."""
+
+    def __init__(self, server: "Server") -> None:
+        self.server: Server = server
+
+    def free_memory(self) -> bool:
+        return self.server.free_memory()
+
+    def log_bug(self, what: str, error: BaseException) -> None:
+        self.server.log.warning(f"A bug in the command {what}: {error!r}")
+
+
+class Server:
+    """One running server. `listen()`, then `run()` until `stop()`."""
+
+    def __init__(self, config: Config, log: Log, clock: Clock | None = None) -> None:
+        self.config: Config = config
+        self.log: Log = log
+        limits = Limits()
+        config.attach(limits)
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        seed = int(self.clock.now_us()) ^ id(self)
+        self.engine: Engine = Engine(self.clock, limits, Random64(seed), config.number("databases"))
+        self.engine.config = config
+        self.engine.hooks = ServerEngineHooks(self)
+        self.engine.add_commands(all_commands())
+        self.loop: Loop = Loop(self.engine, new_poller(), ServerLoopHooks(self))
+        self.memory: MemoryAccount = MemoryAccount(self.engine)
+        self.evictor: Evictor = Evictor(self.engine.keyspace)
+        self.cron: Cron = Cron(self.engine, self.loop, config, self.memory)
+        self.listeners: list[Listener] = []
+        self.maxclients: i64 = config.number("maxclients")
+        self.tcp_keepalive_s: int = 0
+        self.protected: bool = True
+        self.output_limits: list[tuple[int, int, int]] = []
+        self.follow_config()
+
+    # -- configuration ------------------------------------------------------------------------------------
+
+    def follow_config(self) -> None:
+        """Take every directive that has an effect at run time, now and whenever it changes."""
+        config = self.config
+        for names, listener in (
+            (("maxmemory", "maxmemory-policy", "maxmemory-samples", "maxmemory-eviction-tenacity"), self.apply_memory),
+            (("requirepass", "protected-mode", "bind"), self.apply_access),
+            (("maxclients",), self.apply_maxclients),
+            (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), self.apply_slow),
+            (("latency-tracking",), self.apply_latency_tracking),
+            (("notify-keyspace-events",), self.apply_events),
+            (("client-output-buffer-limit",), self.apply_output_limits),
+            (("tcp-keepalive",), self.apply_keepalive),
+        ):
+            for name in names:
+                config.on_change(name, listener)
+            listener()
+
+    def apply_memory(self) -> None:
+        config = self.config
+        policy = config.choice("maxmemory-policy")
+        state = self.engine.state
+        state.access_mode = ACCESS_LFU if policy.endswith(b"lfu") else ACCESS_LRU
+        state.set_time(state.now_ms)
+        self.evictor.configure(
+            config.number("maxmemory"),
+            policy,
+            config.number("maxmemory-samples"),
+            config.number("maxmemory-eviction-tenacity"),
+        )
+        self.engine.set_gate(GATE_MEMORY, config.number("maxmemory") > 0)
+
+    def apply_access(self) -> None:
+        password = self.config.text("requirepass")
+        self.engine.password = password
+        self.engine.requires_password = bool(password)
+        self.protected = self.config.flag("protected-mode")
+
+    def apply_maxclients(self) -> None:
+        self.maxclients = self.config.number("maxclients")
+
+    def apply_slow(self) -> None:
+        config = self.config
+        threshold_ms = config.number("latency-monitor-threshold")
+        self.engine.latency.threshold_ms = threshold_ms
+        self.engine.slowlog.configure(
+            config.number("slowlog-log-slower-than"), config.number("slowlog-max-len"), threshold_ms
+        )
+
+    def apply_latency_tracking(self) -> None:
+        self.engine.tracks_latency = self.config.flag("latency-tracking")
+
+    def apply_events(self) -> None:
+        self.engine.state.notify_mask = self.config.number("notify-keyspace-events")
+
+    def apply_output_limits(self) -> None:
+        self.output_limits = [self.config.output_buffer_limit(i) for i in range(3)]
+
+    def apply_keepalive(self) -> None:
+        self.tcp_keepalive_s = self.config.number("tcp-keepalive")
+
+    # -- sockets ------------------------------------------------------------------------------------------
+
+    def raise_descriptor_limit(self) -> None:
+        """Make room for maxclients descriptors, or lower maxclients to what the system grants."""
+        wanted = int(self.maxclients) + DESCRIPTORS_RESERVED
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft >= wanted or soft == resource.RLIM_INFINITY:
+            return
+        granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (granted, max(hard, granted)))
+        except (OSError, ValueError):
+            granted = soft
+        if granted < wanted:
+            self.maxclients = max(1, granted - DESCRIPTORS_RESERVED)
+            self.config.put("maxclients", int(self.maxclients))
+            self.log.warning(f"maxclients has been reduced to {self.maxclients} to fit the limit of open files.")
+
+    def listen(self) -> None:
+        """Open every listening socket; raises ListenError."""
+        config = self.config
+        binds = [address.decode() for address in config.addresses()]
+        backlog = config.number("tcp-backlog")
+        sockets: list[tuple[socket.socket, bool]] = []
+        port = config.number("port")
+        if port:
+            sockets += [(sock, False) for sock in listen_addresses(binds, port, backlog)]
+        tls_port = config.number("tls-port")
+        if tls_port:
+            sockets += [(sock, True) for sock in listen_addresses(binds, tls_port, backlog)]
+        path = config.text("unixsocket")
+        if path:
+            sockets.append((listen_unix(path.decode(), config.number("unixsocketperm"), backlog), False))
+        for sock, over_tls in sockets:
+            listener = Listener(sock, over_tls, self.welcome)
+            self.listeners.append(listener)
+            self.loop.add(listener.descriptor, listener)
+
+    def welcome(self, sock: socket.socket, peer: bytes, local: bytes, over_tls: bool) -> None:
+        """Make a client of an accepted socket, or refuse it."""
+        statistics = self.engine.statistics
+        is_unix = sock.family == socket.AF_UNIX
+        if i64(len(self.engine.clients)) >= self.maxclients:
+            statistics.connections_rejected += 1
+            refuse(sock, b"-ERR max number of clients reached\r\n")
+            return
+        if self.protected and not self.engine.requires_password and not is_unix and not is_loopback(peer):
+            statistics.connections_rejected += 1
+            refuse(sock, DENIED)
+            return
+        statistics.connections_received += 1
+        if not is_unix:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.tcp_keepalive_s:
+                set_keepalive(sock, self.tcp_keepalive_s)
+        connection = self.loop.adopt(sock, peer, local)
+        connection.client.over_unix_socket = is_unix
+
+    def output_limit_reached(self, client: Client, pending_bytes: i64) -> bool:
+        """Whether a client must be closed for the replies that it does not read (client-output-buffer-limit)."""
+        hard, soft, seconds = self.output_limits[PUBSUB if client.gate & GATE_SUBSCRIBED else NORMAL]
+        if hard and pending_bytes >= hard:
+            return True
+        if not soft or pending_bytes < soft:
+            client.soft_limit_since_us = 0
+            return False
+        now_us: i64 = self.engine.now_us
+        if client.soft_limit_since_us == 0:
+            client.soft_limit_since_us = now_us
+        return now_us - client.soft_limit_since_us > seconds * 1_000_000
+
+    # -- memory -------------------------------------------------------------------------------------------
+
+    def free_memory(self) -> bool:
+        """Evict until `maxmemory` is met; False where it cannot be."""
+        return self.evictor.perform(self.memory.counted_for_eviction_bytes(), self.clock)
+
+    # -- life ---------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until stop()."""
+        self.cron.start()
+        self.loop.run()
+        self.close()
+
+    def stop(self) -> None:
+        self.loop.stop()
+
+    def close(self) -> None:
+        """Give every socket back."""
+        for client in list(self.engine.clients.values()):
+            client.door.flush()
+            client.door.close()
+        for listener in self.listeners:
+            self.loop.remove(listener.descriptor)
+            listener.close()
+        path = self.config.text("unixsocket")
+        if path:
+            remove_file(path.decode())
+        self.loop.poller.close()
+
+
+def refuse(sock: socket.socket, message: bytes) -> None:
+    """Say why, as far as the kernel takes it at once, and close."""
+    try:
+        sock.setblocking(False)
+        sock.send(message)
+    except OSError:
+        pass
+    sock.close()
+
+
+def is_loopback(peer: bytes) -> bool:
+    return peer.startswith((b"127.", b"[::1]", b"[::ffff:127."))
+
+
+def set_keepalive(sock: socket.socket, interval_s: int) -> None:
+    """First probe after interval_s, then three more at a third of it."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, interval_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, interval_s // 3))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def remove_file(path: str) -> None:
+    """Remove a file that may be gone already."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
