@@ -18,6 +18,7 @@ HOT_MODULES: Final = (
     "gossamer.keyspace.*",
     "gossamer.commands.*",
     "gossamer.engine.*",
+    "gossamer.server.*",
 )
 
 # Modules of those packages that stay interpreted: they run at start-up or for an administrator only, and are

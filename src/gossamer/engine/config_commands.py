@@ -101,9 +101,7 @@ def reset_command(command: Command) -> None:
 
 
 def config_help(client: Client, argv: list[bytes]) -> None:
-    client.reply.array(len(HELP))
-    for line in HELP:
-        client.reply.simple(line)
+    client.reply.simple_array(HELP)
 
 
 class EngineSettings:

@@ -295,7 +295,7 @@ DIRECTIVES: Final[tuple[Directive, ...]] = (
     # Snapshots.
     SavePoints("save", ((3600, 1), (300, 100), (60, 10000)), MULTIPLE),
     yes_no("stop-writes-on-bgsave-error", True),
-    yes_no("rdbcompression", True),
+    limited(yes_no("rdbcompression", True), "rdb_compression"),
     yes_no("rdbchecksum", True, IMMUTABLE),
     choice("sanitize-dump-payload", 0, numbered("no yes clients")),
     text("dbfilename", b"dump.rdb", PROTECTED, check_file_name("dbfilename", 80)),

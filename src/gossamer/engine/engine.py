@@ -168,10 +168,10 @@ class Engine(KeyspaceListener):
 
     def add_commands(self, commands: tuple[Command, ...]) -> None:
         """Put a group into the table, as far as the version that is answered as has its commands."""
-        compat: i64 = self.limits.compat
+        compat = int(self.limits.compat)
         for command in commands:
-            if command.min_compat <= compat <= command.max_compat:
-                self.commands[command.name] = command
+            if command.exists_in(compat):
+                self.commands[command.name] = command.copy_for(compat)
 
     # -- the path of a command ----------------------------------------------------------------------------
 
@@ -238,6 +238,7 @@ class Engine(KeyspaceListener):
         dirty: i64 = state.dirty
         outer = self.running
         self.running = client
+        client.last_command = command
         function = command.function
         assert function is not None
         try:
@@ -266,7 +267,6 @@ class Engine(KeyspaceListener):
             record_latency(command, elapsed_us)
         if elapsed_us >= self.slowlog.watch_above_us:
             self.note_slow(client, command, argv, elapsed_us)
-        client.last_command = command
         if i64(len(reply.out)) > mark and reply.out[mark] == 45:
             command.failed_calls += 1
             self.statistics.note_error(reply.out, mark)

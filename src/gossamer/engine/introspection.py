@@ -112,10 +112,7 @@ def command_getkeysandflags(client: Client, argv: list[bytes]) -> None:
 
 def command_help(client: Client, argv: list[bytes]) -> None:
     """COMMAND HELP."""
-    lines = HELP
-    client.reply.array(len(lines))
-    for line in lines:
-        client.reply.simple(line)
+    client.reply.simple_array(HELP)
 
 
 def keys_of_request(client: Client, request: list[bytes]) -> list[KeyReference]:

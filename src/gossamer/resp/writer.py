@@ -61,6 +61,13 @@ class ReplyWriter:
         out.write(format_int(value))
         out.write(b"\r\n")
 
+    def integer_text(self, text: bytes) -> None:
+        """An integer whose decimal text is at hand."""
+        out = self.out
+        out.append(58)
+        out.write(text)
+        out.write(b"\r\n")
+
     def head(self, mark: i64, length: i64) -> None:
         """A type byte, a length and CRLF."""
         out = self.out
@@ -154,6 +161,12 @@ class ReplyWriter:
     def bulk_array(self, values: list[bytes]) -> None:
         self.array(len(values))
         self.bulks(values)
+
+    def simple_array(self, lines: tuple[bytes, ...]) -> None:
+        """An array of simple strings (HELP)."""
+        self.array(len(lines))
+        for line in lines:
+            self.simple(line)
 
     def simple_set(self, values: list[bytes]) -> None:
         """A set of simple strings (flags of COMMAND and ACL)."""

@@ -1,13 +1,16 @@
 """The command table, built from explicit groups."""
 
-from gossamer.commands import hashes, list_moves, lists, scan, sets, zset_combine, zset_pops, zset_ranges, zsets
+from gossamer.commands import hashes, list_moves, lists, scan, sets, strings
+from gossamer.commands import zset_combine, zset_pops, zset_ranges, zsets
 from gossamer.commands.table import Command
-from gossamer.engine import connection_commands, introspection, transactions
+from gossamer.engine import client_commands, config_commands, connection_commands, introspection, pubsub_commands
+from gossamer.engine import transactions
 
 
 def all_commands() -> tuple[Command, ...]:
     """Every command of a stand-alone server, group by group."""
     return (
+        *strings.COMMANDS,
         *hashes.COMMANDS,
         *lists.COMMANDS,
         *list_moves.COMMANDS,
@@ -20,4 +23,7 @@ def all_commands() -> tuple[Command, ...]:
         *connection_commands.COMMANDS,
         *transactions.COMMANDS,
         *introspection.COMMANDS,
+        *client_commands.COMMANDS,
+        *config_commands.COMMANDS,
+        *pubsub_commands.COMMANDS,
     )

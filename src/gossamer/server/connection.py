@@ -11,9 +11,9 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final, final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
-from gossamer.base.errors import ProtocolError
+from gossamer.base.errors import GossamerError, ProtocolError
 from gossamer.engine.client import Client, ClientDoor
 from gossamer.engine.engine import Engine
 from gossamer.resp.parser import RequestParser
@@ -21,7 +21,29 @@ from gossamer.server.poller import READ, WRITE
 
 if TYPE_CHECKING:
     from gossamer.server.loop import Loop
-    from gossamer.server.tls import TlsTransport
+
+
+class TlsError(GossamerError):
+    """The peer broke the TLS protocol or was refused; or TLS settings cannot be used."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Transport:
+    """What TLS does to a connection's bytes; server/tls.py has the real one (and imports ssl only when asked)."""
+
+    ended: bool
+
+    def receive(self, ciphertext: bytes) -> bytes:
+        """Plaintext of what arrived; raises TlsError."""
+        raise NotImplementedError
+
+    def send(self, plaintext: bytes) -> bytes:
+        """Ciphertext to send."""
+        raise NotImplementedError
+
+    def output(self) -> bytes:
+        """What the protocol itself has to send now."""
+        raise NotImplementedError
 
 EARLY_FLUSH_BYTES: Final = 1 << 20
 
@@ -72,7 +94,7 @@ class Connection(Endpoint):
         self.parser: RequestParser = RequestParser(engine.limits)
         self.unsent: list[bytes] = []
         self.unsent_size: i64 = 0
-        self.tls: TlsTransport | None = None
+        self.tls: Transport | None = None
         self.closed: bool = False
         self.processing: bool = False
         client.door = ConnectionDoor(self)
@@ -214,9 +236,20 @@ class Connection(Endpoint):
         if self.client.close_after_reply:
             self.close()
 
-    def receive_tls(self, tls: "TlsTransport", data: bytes) -> bytes:
+    def receive_tls(self, tls: Transport, data: bytes) -> bytes:
         """Plaintext of what arrived; sends what the handshake asks to be sent."""
-        raise NotImplementedError
+        try:
+            plaintext = tls.receive(data)
+        except TlsError as error:
+            self.loop.note_closing(self.client, f"TLS error: {error}")
+            self.close()
+            return b""
+        answer = tls.output()
+        if answer:
+            self.send(answer)
+        if tls.ended and not plaintext:
+            self.close()
+        return plaintext
 
     def close(self) -> None:
         """Close the socket and forget the client."""

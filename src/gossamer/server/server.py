@@ -12,15 +12,16 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from gossamer.base.clock import Clock
+from gossamer.base.errors import ConfigError
 from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.engine.client import GATE_SUBSCRIBED, Client
 from gossamer.engine.config import NORMAL, PUBSUB, Config
-from gossamer.engine.engine import GATE_MEMORY, Engine, EngineHooks
-from gossamer.keyspace.eviction import Evictor
-from gossamer.keyspace.state import ACCESS_LFU, ACCESS_LRU
+from gossamer.engine.config_commands import EngineSettings
+from gossamer.engine.engine import Engine, EngineHooks
 from gossamer.server.clock import SystemClock
 from gossamer.server.command_table import all_commands
+from gossamer.server.connection import TlsError, Transport
 from gossamer.server.cron import Cron
 from gossamer.server.listener import Listener, listen_addresses, listen_unix
 from gossamer.server.log import Log
@@ -29,6 +30,10 @@ from gossamer.server.memory import MemoryAccount
 from gossamer.server.poller import new_poller
 
 DESCRIPTORS_RESERVED: Final = 32
+TLS_DIRECTIVES: Final = (
+    "tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-auth-clients",
+    "tls-protocols", "tls-ciphers", "tls-ciphersuites", "tls-prefer-server-ciphers", "tls-session-caching",
+)  # fmt: skip
 DENIED: Final = (
     b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
     b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
@@ -81,20 +86,20 @@ class Server:
         self.config: Config = config
         self.log: Log = log
         limits = Limits()
-        config.attach(limits)
+        limits.compat = config.compat
         self.clock: Clock = clock if clock is not None else SystemClock()
         seed = int(self.clock.now_us()) ^ id(self)
         self.engine: Engine = Engine(self.clock, limits, Random64(seed), config.number("databases"))
-        self.engine.config = config
+        EngineSettings(self.engine, config).connect()
         self.engine.hooks = ServerEngineHooks(self)
         self.engine.add_commands(all_commands())
         self.loop: Loop = Loop(self.engine, new_poller(), ServerLoopHooks(self))
         self.memory: MemoryAccount = MemoryAccount(self.engine)
-        self.evictor: Evictor = Evictor(self.engine.keyspace)
         self.cron: Cron = Cron(self.engine, self.loop, config, self.memory)
         self.listeners: list[Listener] = []
         self.maxclients: i64 = config.number("maxclients")
         self.tcp_keepalive_s: int = 0
+        self.tls_context: object = None
         self.protected: bool = True
         self.output_limits: list[tuple[int, int, int]] = []
         self.follow_config()
@@ -105,55 +110,21 @@ class Server:
         """Take every directive that has an effect at run time, now and whenever it changes."""
         config = self.config
         for names, listener in (
-            (("maxmemory", "maxmemory-policy", "maxmemory-samples", "maxmemory-eviction-tenacity"), self.apply_memory),
-            (("requirepass", "protected-mode", "bind"), self.apply_access),
+            (("protected-mode",), self.apply_access),
             (("maxclients",), self.apply_maxclients),
-            (("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"), self.apply_slow),
-            (("latency-tracking",), self.apply_latency_tracking),
-            (("notify-keyspace-events",), self.apply_events),
             (("client-output-buffer-limit",), self.apply_output_limits),
             (("tcp-keepalive",), self.apply_keepalive),
+            (TLS_DIRECTIVES, self.apply_tls),
         ):
             for name in names:
                 config.on_change(name, listener)
             listener()
 
-    def apply_memory(self) -> None:
-        config = self.config
-        policy = config.choice("maxmemory-policy")
-        state = self.engine.state
-        state.access_mode = ACCESS_LFU if policy.endswith(b"lfu") else ACCESS_LRU
-        state.set_time(state.now_ms)
-        self.evictor.configure(
-            config.number("maxmemory"),
-            policy,
-            config.number("maxmemory-samples"),
-            config.number("maxmemory-eviction-tenacity"),
-        )
-        self.engine.set_gate(GATE_MEMORY, config.number("maxmemory") > 0)
-
     def apply_access(self) -> None:
-        password = self.config.text("requirepass")
-        self.engine.password = password
-        self.engine.requires_password = bool(password)
         self.protected = self.config.flag("protected-mode")
 
     def apply_maxclients(self) -> None:
         self.maxclients = self.config.number("maxclients")
-
-    def apply_slow(self) -> None:
-        config = self.config
-        threshold_ms = config.number("latency-monitor-threshold")
-        self.engine.latency.threshold_ms = threshold_ms
-        self.engine.slowlog.configure(
-            config.number("slowlog-log-slower-than"), config.number("slowlog-max-len"), threshold_ms
-        )
-
-    def apply_latency_tracking(self) -> None:
-        self.engine.tracks_latency = self.config.flag("latency-tracking")
-
-    def apply_events(self) -> None:
-        self.engine.state.notify_mask = self.config.number("notify-keyspace-events")
 
     def apply_output_limits(self) -> None:
         self.output_limits = [self.config.output_buffer_limit(i) for i in range(3)]
@@ -217,7 +188,28 @@ class Server:
             if self.tcp_keepalive_s:
                 set_keepalive(sock, self.tcp_keepalive_s)
         connection = self.loop.adopt(sock, peer, local)
+        if over_tls:
+            connection.tls = self.new_transport()
         connection.client.over_unix_socket = is_unix
+
+    def new_transport(self) -> Transport:
+        """TLS for one more connection, by the settings of now."""
+        from gossamer.server import tls  # noqa: PLC0415 - costs start-up time that most servers need not pay
+
+        if self.tls_context is None:
+            self.tls_context = tls.server_context(self.config)
+        return tls.new_transport(self.tls_context)
+
+    def apply_tls(self) -> None:
+        """The certificates or their settings changed: build the context again, at once if it is in use."""
+        self.tls_context = None
+        if self.config.number("tls-port"):
+            from gossamer.server import tls  # noqa: PLC0415
+
+            try:
+                self.tls_context = tls.server_context(self.config)
+            except TlsError as error:
+                raise ConfigError("Unable to update TLS configuration. Check server logs.") from error
 
     def output_limit_reached(self, client: Client, pending_bytes: i64) -> bool:
         """Whether a client must be closed for the replies that it does not read (client-output-buffer-limit)."""
@@ -236,7 +228,7 @@ class Server:
 
     def free_memory(self) -> bool:
         """Evict until `maxmemory` is met; False where it cannot be."""
-        return self.evictor.perform(self.memory.counted_for_eviction_bytes(), self.clock)
+        return self.memory.counted_for_eviction_bytes() <= self.config.number("maxmemory")
 
     # -- life ---------------------------------------------------------------------------------------------
 

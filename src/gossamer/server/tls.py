@@ -13,8 +13,8 @@ the output may hold an alert that is worth sending before the connection is clos
 import ssl
 from typing import Final
 
-from gossamer.base.errors import GossamerError
 from gossamer.engine.config import Config
+from gossamer.server.connection import TlsError, Transport
 
 # What the server and its client side are built from; a change of any asks for new contexts.
 DIRECTIVES: Final = (
@@ -35,10 +35,6 @@ _PROTOCOLS: Final = (
 )
 _DEFAULT_PROTOCOLS: Final = (b"tlsv1.2", b"tlsv1.3")
 _VERIFY: Final = {b"no": ssl.CERT_NONE, b"yes": ssl.CERT_REQUIRED, b"optional": ssl.CERT_OPTIONAL}
-
-
-class TlsError(GossamerError):
-    """A setting that OpenSSL does not take, or a peer whose bytes break the protocol."""
 
 
 def is_wanted(config: Config) -> bool:
@@ -167,10 +163,11 @@ def path_text(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
 
 
-class TlsTransport:
+class TlsTransport(Transport):
     """One connection's TLS state. `established`: the handshake is over; `ended`: the peer sends no more."""
 
     def __init__(self, context: ssl.SSLContext, server_side: bool = True) -> None:
+        super().__init__()
         self.arriving = ssl.MemoryBIO()
         self.leaving = ssl.MemoryBIO()
         self.object = context.wrap_bio(self.arriving, self.leaving, server_side=server_side)
@@ -264,3 +261,9 @@ def reason_of(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate verify failed: {error.verify_message}"
     return (error.reason or str(error)).lower().replace("_", " ")
+
+
+def new_transport(context: object) -> TlsTransport:
+    """TLS for an accepted connection under a context that server_context() made."""
+    assert isinstance(context, ssl.SSLContext)
+    return TlsTransport(context)

@@ -1,0 +1,160 @@
+"""SUBSCRIBE and its kin, PUBLISH, SPUBLISH, PUBSUB."""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from gossamer.base.errors import CommandError
+from gossamer.base.glob import match
+from gossamer.commands.table import Command, KeySpec
+from gossamer.engine.client import Client
+
+
+def confirm(client: Client, kind: bytes, name: bytes | None, count: i64) -> None:
+    """The message that confirms one subscription or its end."""
+    reply = client.reply
+    reply.push(3)
+    reply.bulk(kind)
+    reply.bulk_or_null(name)
+    reply.integer(count)
+
+
+def subscribe(client: Client, argv: list[bytes]) -> None:
+    for channel in argv[1:]:
+        client.engine.pubsub.subscribe(client, channel)
+        confirm(client, b"subscribe", channel, client.subscription_count())
+
+
+def psubscribe(client: Client, argv: list[bytes]) -> None:
+    for pattern in argv[1:]:
+        client.engine.pubsub.subscribe_pattern(client, pattern)
+        confirm(client, b"psubscribe", pattern, client.subscription_count())
+
+
+def ssubscribe(client: Client, argv: list[bytes]) -> None:
+    for channel in argv[1:]:
+        client.engine.pubsub.subscribe_shard(client, channel)
+        confirm(client, b"ssubscribe", channel, i64(len(client.shard_channels)))
+
+
+def unsubscribe(client: Client, argv: list[bytes]) -> None:
+    channels = argv[1:] if len(argv) > 1 else list(client.channels)
+    for channel in channels:
+        client.engine.pubsub.unsubscribe(client, channel)
+        confirm(client, b"unsubscribe", channel, client.subscription_count())
+    if not channels:
+        confirm(client, b"unsubscribe", None, client.subscription_count())
+
+
+def punsubscribe(client: Client, argv: list[bytes]) -> None:
+    patterns = argv[1:] if len(argv) > 1 else list(client.patterns)
+    for pattern in patterns:
+        client.engine.pubsub.unsubscribe_pattern(client, pattern)
+        confirm(client, b"punsubscribe", pattern, client.subscription_count())
+    if not patterns:
+        confirm(client, b"punsubscribe", None, client.subscription_count())
+
+
+def sunsubscribe(client: Client, argv: list[bytes]) -> None:
+    channels = argv[1:] if len(argv) > 1 else list(client.shard_channels)
+    for channel in channels:
+        client.engine.pubsub.unsubscribe_shard(client, channel)
+        confirm(client, b"sunsubscribe", channel, i64(len(client.shard_channels)))
+    if not channels:
+        confirm(client, b"sunsubscribe", None, 0)
+
+
+def publish(client: Client, argv: list[bytes]) -> None:
+    receivers = client.engine.pubsub.publish(argv[1], argv[2])
+    client.propagate(argv)
+    client.reply.integer(receivers)
+
+
+def spublish(client: Client, argv: list[bytes]) -> None:
+    receivers = client.engine.pubsub.publish_shard(argv[1], argv[2])
+    client.propagate(argv)
+    client.reply.integer(receivers)
+
+
+def matching(names: list[bytes], argv: list[bytes]) -> list[bytes]:
+    """The names that the optional pattern in argv[2] matches."""
+    if len(argv) == 2:
+        return names
+    return [name for name in names if match(argv[2], name, False)]
+
+
+def pubsub_channels(client: Client, argv: list[bytes]) -> None:
+    client.reply.bulk_array(matching(list(client.engine.pubsub.channels), argv))
+
+
+def pubsub_shardchannels(client: Client, argv: list[bytes]) -> None:
+    client.reply.bulk_array(matching(list(client.engine.pubsub.shard_channels), argv))
+
+
+def write_subscriber_counts(client: Client, table: dict[bytes, dict[Client, None]], names: list[bytes]) -> None:
+    client.reply.array(2 * i64(len(names)))
+    for name in names:
+        subscribers = table.get(name)
+        client.reply.bulk(name)
+        client.reply.integer(0 if subscribers is None else i64(len(subscribers)))
+
+
+def pubsub_numsub(client: Client, argv: list[bytes]) -> None:
+    write_subscriber_counts(client, client.engine.pubsub.channels, argv[2:])
+
+
+def pubsub_shardnumsub(client: Client, argv: list[bytes]) -> None:
+    write_subscriber_counts(client, client.engine.pubsub.shard_channels, argv[2:])
+
+
+def pubsub_numpat(client: Client, argv: list[bytes]) -> None:
+    client.reply.integer(i64(len(client.engine.pubsub.patterns)))
+
+
+PUBSUB_HELP: Final = (
+    b"PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"CHANNELS [<pattern>]",
+    b"    Return the currently active channels matching a <pattern> (default: '*').",
+    b"NUMPAT",
+    b"    Return number of subscriptions to patterns.",
+    b"NUMSUB [<channel> ...]",
+    b"    Return the number of subscribers for the specified channels, excluding",
+    b"    pattern subscriptions(default: no channels).",
+    b"SHARDCHANNELS [<pattern>]",
+    b"    Return the currently active shard level channels matching a <pattern> (default: '*').",
+    b"SHARDNUMSUB [<shardchannel> ...]",
+    b"    Return the number of subscribers for the specified shard level channel(s)",
+    b"HELP",
+    b"    Prints this help.",
+)
+
+
+def pubsub_help(client: Client, argv: list[bytes]) -> None:
+    client.reply.simple_array(PUBSUB_HELP)
+
+
+_SUBSCRIBE: Final = "pubsub noscript loading stale"
+_SHARD_CHANNELS: Final = (KeySpec("NOT_KEY", index=1, last=-1),)
+_SUB: Final = "pubsub loading stale"
+
+COMMANDS: Final = (
+    Command(b"subscribe", subscribe, -2, _SUBSCRIBE, ""),
+    Command(b"unsubscribe", unsubscribe, -1, _SUBSCRIBE, ""),
+    Command(b"psubscribe", psubscribe, -2, _SUBSCRIBE, ""),
+    Command(b"punsubscribe", punsubscribe, -1, _SUBSCRIBE, ""),
+    Command(b"ssubscribe", ssubscribe, -2, _SUBSCRIBE, "", _SHARD_CHANNELS),
+    Command(b"sunsubscribe", sunsubscribe, -1, _SUBSCRIBE, "", _SHARD_CHANNELS),
+    Command(b"publish", publish, 3, "pubsub loading stale fast may_replicate", ""),
+    Command(b"spublish", spublish, 3, "pubsub loading stale fast may_replicate", "", (KeySpec("NOT_KEY", index=1),)),
+    Command(
+        b"pubsub", None, -2, "", "slow",
+        subcommands=(
+            Command(b"channels", pubsub_channels, -2, _SUB, ""),
+            Command(b"numsub", pubsub_numsub, -2, _SUB, ""),
+            Command(b"numpat", pubsub_numpat, 2, _SUB, ""),
+            Command(b"shardchannels", pubsub_shardchannels, -2, _SUB, ""),
+            Command(b"shardnumsub", pubsub_shardnumsub, -2, _SUB, ""),
+            Command(b"help", pubsub_help, 2, "loading stale", ""),
+        ),
+    ),
+)  # fmt: skip
