@@ -148,7 +148,7 @@ WRITERS = [
     anyone("ZDIFFSTORE", key, counted(key), options("WITHSCORES", AGGREGATE, maximum=1)),
     weighted_keys("ZUNIONSTORE", stores=True),
     weighted_keys("ZINTERSTORE", stores=True),
-    anyone("EXPIRE", key, "1000", weight=1),
+    command("EXPIRE", key, "1000", weight=1, mangle=False),
 ]
 
 COMBINERS = [
