@@ -355,7 +355,7 @@ def our_complaint(arguments: list[str], directory: Path, compat: int, stdin: byt
         config = start([os.fsencode(argument) for argument in arguments], RealDoor(stdin), compat)
         assert config.compat == compat
     except FileError as error:
-        return error.report(compat)
+        return error.report()
     except UnreadableFile as error:
         return str(error)
     finally:

@@ -95,7 +95,7 @@ def test_users_renamed_commands_and_modules_are_kept_with_their_lines():
 def test_the_report_names_line_and_reason():
     with pytest.raises(FileError) as caught:
         start([b"--hz", b"x"], Files({}))
-    assert caught.value.report(72) == (
+    assert caught.value.report() == (
         "\n*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***\nReading the configuration file, at line 2\n"
         ">>> 'hz \"x\"'\nargument couldn't be parsed into an integer\n"
     )

@@ -36,10 +36,11 @@ class FileError(ConfigError):
         self.number: int = number
         self.line: bytes = line
         self.reason: str = reason
+        self.compat: int = 72
 
-    def report(self, compat: int) -> str:
+    def report(self) -> str:
         """What is printed before the process ends with status 1."""
-        personality = personality_of(compat)
+        personality = personality_of(self.compat)
         version = personality.version.decode()
         who = f"Version {version}" if personality.is_valkey else f"Redis {version}"
         text = f"\n*** FATAL CONFIG FILE ERROR ({who}) ***\n"
@@ -111,7 +112,11 @@ def start(argv: list[bytes], door: ConfigDoor, compat: int = 72) -> Config:
         text += b"\n" + arguments.options
     config = Config(find_compat(text, compat), door)
     config.config_file = path
-    Loader(config).load(text)
+    try:
+        Loader(config).load(text)
+    except FileError as error:
+        error.compat = config.compat
+        raise
     return config
 
 

@@ -1,41 +1,152 @@
-"""`gossamer serve`: from a command line to a running server."""
+"""`gossamer serve`: from a command line to a running server, and its exit status.
+
+Owns: the order of a start and of an end. Must not know: how any part works.
+"""
 
 import gc
+import os
 import sys
+import traceback
+from typing import Final
 
-from gossamer.base.errors import ConfigError
-from gossamer.engine.config_file import FileError, start
+from gossamer import __version__
+from gossamer.base import build
+from gossamer.engine.config import Config
+from gossamer.engine.config_file import FileError, UnreadableFile, start
 from gossamer.server.config_door import FileSystemDoor
 from gossamer.server.listener import ListenError
 from gossamer.server.log import Log
+from gossamer.server.process import (
+    DEFAULT_PID_FILE,
+    Signals,
+    daemonize,
+    remove_file,
+    supervisor_of,
+    tell_supervisor,
+    write_pid_file,
+)
 from gossamer.server.server import Server
+
+HELP: Final = """Usage: gossamer serve [file.conf] [--directive value ...] [-]
+
+Starts a server. It takes the configuration files and directives of redis-server; `-` as the first or the
+last word reads directives from standard input. A word that begins with -- is a directive, and the words up to
+the next one are its values.
+
+  gossamer serve                                    port 6379, data in the current directory
+  gossamer serve /etc/redis/redis.conf --port 7000
+  gossamer serve --save 60 1000 --save 300 10 --appendonly yes
+  gossamer serve --compat valkey:8.0                redis:7.0, redis:7.2 (the default) or valkey:8.0
+  echo 'maxmemory 100mb' | gossamer serve -
+
+  -v, --version   version and build mode
+  -h, --help      this text"""
+
+REFUSED: Final = {
+    "--test-memory": "memory is not tested here; memtester and memtest86+ do it well",
+    "--check-system": "the system is not checked here; what matters is logged at the start",
+    "--sentinel": "this version has no Sentinel mode",
+}
 
 
 def run(argv: list[str]) -> int:
-    """Serve until told to stop; `argv` is what follows `gossamer serve`. Answers the exit status."""
-    words = [word.encode("utf-8", "surrogateescape") for word in argv]
-    try:
-        config = start(words, FileSystemDoor())
-    except FileError as error:
-        sys.stderr.write(error.report(72))
-        return 1
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    """Serve until told to stop; the exit status."""
+    first = argv[0] if argv else ""
+    if first in ("-v", "--version"):
+        print(f"Gossamer server v={__version__} mode={build.mode()} bits={64 if sys.maxsize > 2**32 else 32}")
+        return 0
+    if first in ("-h", "--help"):
+        print(HELP)
+        return 0
+    for word in argv:
+        if word in REFUSED:
+            print(f"gossamer serve: {word}: {REFUSED[word]}", file=sys.stderr)
+            return 1
     log = Log()
-    log.configure(config.choice("loglevel"), config.text("logfile"))
-    server = Server(config, log)
-    server.raise_descriptor_limit()
     try:
+        config = start([os.fsencode(word) for word in argv], FileSystemDoor())
+    except FileError as error:
+        sys.stderr.buffer.write(error.report().encode("utf-8", "surrogateescape"))
+        return 1
+    except UnreadableFile as error:
+        log.warning(str(error))
+        return 1
+    supervisor = supervisor_of(config.choice("supervised"))
+    background = config.flag("daemonize") and not supervisor
+    if background:
+        daemonize()
+        if not config.text("pidfile"):
+            config.put("pidfile", DEFAULT_PID_FILE)
+    log.configure(config.choice("loglevel"), config.text("logfile"))
+    if config.flag("syslog-enabled"):
+        log.open_syslog(config.text("syslog-ident"), config.choice("syslog-facility"))
+    config.on_change("loglevel", lambda: log.configure(config.choice("loglevel"), config.text("logfile")))
+    return serve(config, log, supervisor)
+
+
+def serve(config: Config, log: Log, supervisor: str) -> int:
+    """A whole life of a server, in this process."""
+    announce(config, log)
+    pid_file = config.text("pidfile")
+    try:
+        server = Server(config, log)
+        server.raise_descriptor_limit()
         server.listen()
     except ListenError as error:
         log.warning(str(error))
         return 1
+    if not server.listeners:
+        log.warning("Configured to not listen anywhere, exiting.")
+        return 1
     server.memory.note_startup()
+    log.server_started()
+    if pid_file:
+        problem = write_pid_file(pid_file)
+        if problem:
+            log.warning(f"Failed to write PID file: {problem}")
+    signals = Signals(lambda name: stop_for_signal(server, log, name))
+    server.loop.add(signals.descriptor, signals)
+    log.notice(f"Running mode=standalone, port={config.number('port')}.")
+    log.notice("Server initialized")
     log.notice("Ready to accept connections")
+    tell_supervisor(supervisor, "STATUS=Ready to accept connections\nREADY=1\n")
     collect_never()
-    server.run()
+    try:
+        server.run()
+    except Exception:
+        log.warning("The server ends because of a bug:")
+        for line in traceback.format_exc().splitlines():
+            log.warning(line)
+        return 1
+    finally:
+        signals.close()
+        if pid_file:
+            log.notice("Removing the pid file.")
+            remove_file(pid_file)
+    log.warning("Gossamer is now ready to exit, bye bye...")
     return 0
+
+
+def announce(config: Config, log: Log) -> None:
+    """The first lines of a log."""
+    log.warning("oO0OoO0OoO0Oo Gossamer is starting oO0OoO0OoO0Oo")
+    log.warning(
+        f"Gossamer version={__version__}, mode={build.mode()}, compat={config.choice('compat').decode()}, "
+        f"pid={os.getpid()}, just started"
+    )
+    if config.config_file or len(sys.argv) > 1:
+        log.warning("Configuration loaded")
+    else:
+        log.warning(
+            "Warning: no config file specified, using the default config. In order to specify a config file "
+            "use gossamer serve /path/to/redis.conf"
+        )
+
+
+def stop_for_signal(server: Server, log: Log, name: str) -> None:
+    """SIGTERM or SIGINT arrived."""
+    log.warning(f"Received {name} scheduling shutdown...")
+    server.stop()
 
 
 def collect_never() -> None:
