@@ -23,6 +23,7 @@ Invariants: `count` entries in all; every entry is in the bucket its hash names;
 changed; `earliest[i]` (once any entry has an expire time) is at most the smallest expire time in bucket i.
 """
 
+from math import sqrt
 from typing import Final, final
 
 from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
@@ -44,7 +45,6 @@ MIN_ENTRIES_PER_BUCKET: Final = 3
 KEY_EMBED_MAX_BYTES: Final = 254
 PAYLOAD_EMBED_MAX_BYTES: Final = 512
 NEVER: Final = 0x7FFFFFFFFFFFFFFF
-RANDOM_ENTRIES_BOUND: Final = 40  # a bucket with more entries than this has a probability below 1e-7
 EMPTY_BYTES: Final = 128  # of a table without entries
 SLOT_BYTES: Final = 8
 
@@ -639,15 +639,27 @@ class PackedTable:
     def find_random(self, rng: Random64) -> None:
         """Leave a uniformly chosen entry in the at_ fields, as find() does. The table must not be empty.
 
-        A bucket and a place in it are drawn until the place is taken, so every entry is equally likely.
+        A point of the hash space and a place in its bucket are drawn until the place is taken. A bucket that was
+        not divided yet covers two points and has twice the places, so every entry is equally likely: exactly, but
+        for entries beyond the places of their bucket, about one in 100,000.
         """
-        buckets: i64 = len(self.buckets)
-        if buckets == 1:
+        if len(self.buckets) == 1:
             self.note_nth(0, rng.below(self.count))
             return
+        mask: i64 = self.mask
+        split: i64 = self.split
+        points: i64 = 2 * mask + 2
+        # Entries scatter over the points as chance has it: four standard deviations above the mean.
+        density = float(self.count) / float(points)
+        places: i64 = i64(int(density + 4.0 * sqrt(density))) + 4
         while True:
-            index: i64 = rng.below(buckets)
-            nth: i64 = rng.below(RANDOM_ENTRIES_BOUND)
+            index: i64 = rng.next_u32() & (points - 1)
+            nth: i64 = 0
+            if index & mask < split:
+                nth = rng.below(places)
+            else:
+                index &= mask
+                nth = rng.below(2 * places)
             bucket: bytes = self.buckets[index]
             size: i64 = len(bucket)
             position: i64 = 0
@@ -668,6 +680,23 @@ class PackedTable:
             nth -= 1
         self.at_bucket = index
         self.note_position(bucket, position)
+
+    def bucket_count(self) -> i64:
+        return len(self.buckets)
+
+    def note_first(self, index: i64) -> bool:
+        """Leave the first entry of bucket `index` in the at_ fields; False where it is empty."""
+        self.at_bucket = index
+        self.at_end = 0
+        return self.note_next()
+
+    def note_next(self) -> bool:
+        """Move the at_ fields on to the next entry of the same bucket; False at its end."""
+        bucket: bytes = self.buckets[self.at_bucket]
+        if self.at_end >= i64(len(bucket)):
+            return False
+        self.note_position(bucket, self.at_end)
+        return True
 
     def note_position(self, bucket: bytes, position: i64) -> None:
         """Leave the entry at that position of bucket `at_bucket` in the at_ fields."""

@@ -78,6 +78,7 @@ class Database:
         state = self.state
         if state.expires_now:
             self.expire_found(key)
+            self.table.find(key)  # an insertion may follow
             return False
         return not state.hides_expired
 
@@ -137,6 +138,7 @@ class Database:
         """Remove a due key that find() hid: the key is about to be made anew on a writable replica."""
         if self.table.find(key):
             self.expire_found(key)
+            self.table.find(key)
 
     def exists(self, key: bytes) -> bool:
         """Whether a live key is there; nothing is counted or renewed."""
@@ -185,6 +187,14 @@ class Database:
             return None
         if self.table.at_meta & META_KIND > KIND_LAST_STRING:
             return self.found_buffer().value()
+        return self.table.found_payload()
+
+    def get_if_string(self, key: bytes) -> bytes | None:
+        """The string at key for reading; None also where the key is of another type (MGET)."""
+        if not self.find_read(key):
+            return None
+        if self.table.at_meta & META_KIND > KIND_LAST_STRING:
+            return self.found_buffer().value() if self.found_type_name() == b"string" else None
         return self.table.found_payload()
 
     def get_string_write(self, key: bytes) -> bytes | None:
@@ -263,7 +273,6 @@ class Database:
         state = self.state
         if not state.expires_now:
             self.remove_hidden(key)
-            self.table.find(key)
         table = self.table
         table.new_extra = state.access_now
         table.insert(key, kind, value, expire_ms)
@@ -352,7 +361,6 @@ class Database:
         assert value.ref < 0, "a held value belongs to one key"
         if not self.state.expires_now:
             self.remove_hidden(key)
-            table.find(key)
         table.new_extra = self.state.access_now
         if expire_ms < 0:
             expire_ms = 0
@@ -418,7 +426,6 @@ class Database:
         assert not there
         if not state.expires_now:
             target.remove_hidden(new_key)
-            target.table.find(new_key)
         target.table.new_extra = access
         if held is not None:
             target.note_held(held, target.table.insert_object(new_key, kind, held, expire_ms))
@@ -490,6 +497,10 @@ class Database:
     def size(self) -> i64:
         """Number of keys, expired ones that were not removed yet included (as DBSIZE counts)."""
         return self.table.count
+
+    def eligible_keys(self, with_expire: bool) -> i64:
+        """Number of keys that may be evicted: all, or those with an expire time."""
+        return self.table.expires_count if with_expire else self.table.count
 
     def used_bytes(self) -> i64:
         """Resident bytes of keys and values, by account."""
