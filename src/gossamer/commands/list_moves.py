@@ -9,7 +9,8 @@ from typing import Final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
-from gossamer.base.numbers import NotANumber, format_int, to_int64
+from gossamer.base.numbers import format_int
+from gossamer.commands.arguments import integer_argument_or
 from gossamer.commands.lists import reply_popped, say_removed
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
@@ -31,10 +32,7 @@ def parse_end(argument: bytes) -> bool:
 
 
 def parse_above_zero(argument: bytes, message: bytes) -> i64:
-    try:
-        number: i64 = to_int64(argument)
-    except NotANumber:
-        raise CommandError(message) from None
+    number = integer_argument_or(argument, message)
     if number < 1:
         raise CommandError(message)
     return number
@@ -131,7 +129,7 @@ def pop_or_block(session: Session, argv: list[bytes], at_front: bool) -> None:
     i: i64 = 1
     while i < last:
         key = argv[i]
-        value = session.db.lookup_list(key, True)
+        value = session.db.lookup_list(key, True) if session.may_serve(key) else None
         if value is not None:
             reply.array(2)
             reply.bulk(key)
@@ -179,7 +177,7 @@ def pop_from_first(session: Session, argv: list[bytes], numkeys_at: i64, timeout
     i: i64 = first
     while i < stop:
         key = argv[i]
-        value = session.db.lookup_list(key, True)
+        value = session.db.lookup_list(key, True) if session.may_serve(key) else None
         if value is not None:
             session.reply.array(2)
             session.reply.bulk(key)

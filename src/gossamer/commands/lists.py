@@ -8,7 +8,8 @@ from typing import Final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
-from gossamer.base.numbers import INT64_MAX, NotANumber, to_int64
+from gossamer.base.numbers import INT64_MAX
+from gossamer.commands.arguments import integer_argument, integer_argument_or
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
 from gossamer.datatypes.lists import List
@@ -17,7 +18,6 @@ from gossamer.resp.errors import (
     INDEX_OUT_OF_RANGE,
     MUST_BE_POSITIVE,
     NO_SUCH_KEY,
-    NOT_INTEGER,
     SYNTAX,
     wrong_arity,
 )
@@ -34,17 +34,9 @@ _BELOW_MINIMUM: Final = (
 _BOUNDED_COMPAT: Final = 72  # from here on the least 64-bit integer is refused where its negative is needed
 
 
-def parse_integer(argument: bytes) -> i64:
-    """A 64-bit integer; raises CommandError."""
-    try:
-        return to_int64(argument)
-    except NotANumber:
-        raise CommandError(NOT_INTEGER) from None
-
-
 def parse_negatable(argument: bytes, compat: i64) -> i64:
     """A 64-bit integer that will be negated: the least one is refused, or counts as the next (Redis 7.0)."""
-    value = parse_integer(argument)
+    value = integer_argument(argument)
     if value < -INT64_MAX:
         if compat >= _BOUNDED_COMPAT:
             raise CommandError(_BELOW_MINIMUM)
@@ -54,10 +46,7 @@ def parse_negatable(argument: bytes, compat: i64) -> i64:
 
 def parse_not_negative(argument: bytes, message: bytes) -> i64:
     """A 64-bit integer of at least 0; raises CommandError(message) for anything else."""
-    try:
-        value: i64 = to_int64(argument)
-    except NotANumber:
-        raise CommandError(message) from None
+    value = integer_argument_or(argument, message)
     if value < 0:
         raise CommandError(message)
     return value
@@ -178,7 +167,7 @@ def lindex(session: Session, argv: list[bytes]) -> None:
     if value is None:
         session.reply.null()
         return
-    index = parse_integer(argv[2])
+    index = integer_argument(argv[2])
     length: i64 = value.length()
     if index < 0:
         index += length
@@ -190,8 +179,8 @@ def lindex(session: Session, argv: list[bytes]) -> None:
 
 def lrange(session: Session, argv: list[bytes]) -> None:
     """LRANGE key start stop"""
-    start = parse_integer(argv[2])
-    stop = parse_integer(argv[3])
+    start = integer_argument(argv[2])
+    stop = integer_argument(argv[3])
     value = session.db.lookup_list(argv[1], False)
     if value is None:
         session.reply.array(0)
@@ -256,7 +245,7 @@ def lset(session: Session, argv: list[bytes]) -> None:
     value = session.db.lookup_list(key, True)
     if value is None:
         raise CommandError(NO_SUCH_KEY)
-    index = parse_integer(argv[2])
+    index = integer_argument(argv[2])
     value.prepare_growth(len(element), 1)
     length: i64 = value.length()
     if index < 0:
@@ -292,8 +281,8 @@ def linsert(session: Session, argv: list[bytes]) -> None:
 def ltrim(session: Session, argv: list[bytes]) -> None:
     """LTRIM key start stop"""
     key = argv[1]
-    start = parse_integer(argv[2])
-    stop = parse_integer(argv[3])
+    start = integer_argument(argv[2])
+    stop = integer_argument(argv[3])
     value = session.db.lookup_list(key, True)
     if value is None:
         session.reply.ok()

@@ -31,6 +31,8 @@ class Session:
         self.propagated: list[list[bytes]] | None = None  # None: the command as it came
         self.block_keys: list[bytes] | None = None
         self.block_deadline_ms: i64 = 0  # 0: for ever
+        # While a blocked command runs again as Redis 7.0 does it: the one key that may serve it.
+        self.ready_key: bytes | None = None
 
     def changed(self, key: bytes, event_class: i64, event: bytes) -> None:
         """Say that `key` of the selected database changed: the one way to write.
@@ -60,6 +62,10 @@ class Session:
     def propagate_nothing(self) -> None:
         """AOF and replicas are to see nothing of this command."""
         self.propagated = []
+
+    def may_serve(self, key: bytes) -> bool:
+        """Whether a command that takes from the first of several keys may look at this one."""
+        return self.ready_key is None or self.ready_key == key
 
     def block(self, keys: list[bytes], timeout_ms: i64) -> None:
         """Wait until one of the keys changes, then run the command again; timeout_ms 0 waits for ever.

@@ -116,7 +116,7 @@ def pop_or_block(session: Session, argv: list[bytes], lowest: bool) -> None:
     i: i64 = 1
     while i < last:
         key = argv[i]
-        zset = session.db.lookup_zset(key, True)
+        zset = session.db.lookup_zset(key, True) if session.may_serve(key) else None
         if zset is not None:
             members: list[bytes] = []
             scores: list[float] = []
@@ -181,7 +181,7 @@ def pop_first_of(session: Session, argv: list[bytes], numkeys_at: i64, timeout_a
     i = numkeys_at + 1
     while i <= numkeys_at + keys:
         key = argv[i]
-        zset = session.db.lookup_zset(key, True)
+        zset = session.db.lookup_zset(key, True) if session.may_serve(key) else None
         if zset is not None:
             members: list[bytes] = []
             scores: list[float] = []

@@ -8,12 +8,19 @@ changed since the last serving, each once.
 """
 
 import heapq
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
 
 from gossamer.commands.table import Command
 from gossamer.engine.client import Client
+
+_TYPE_OF_CATEGORY: Final = {"list": b"list", "sortedset": b"zset", "stream": b"stream"}
+
+
+def awaited_type(command: Command) -> bytes:
+    """The type of value that a blocking command waits for; a key that holds another one does not wake it."""
+    return _TYPE_OF_CATEGORY[command.categories[0]]
 
 
 @final

@@ -24,8 +24,8 @@ COMMANDS = [
     command("RENAME", key, key, weight=2),
     command("LRANGE", key, b"0", b"-1", weight=2),
     command("SORT", key, "ALPHA", "STORE", key, weight=1),
-    command("MULTI", weight=2),
-    command("EXEC", weight=6),
+    command("MULTI", mangle=False),
+    command("EXEC", mangle=False, weight=6),
 ]
 
 GROUP = Group("lists_waiting", COMMANDS, clients=3, config=SMALL_ENCODINGS)
