@@ -18,6 +18,7 @@ HOT_MODULES: Final = (
     "gossamer.keyspace.*",
     "gossamer.commands.*",
     "gossamer.engine.*",
+    "gossamer.persistence.*",
     "gossamer.server.*",
 )
 

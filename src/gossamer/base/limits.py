@@ -46,6 +46,7 @@ class Limits:
         self.hll_sparse_max_bytes: i64 = 3000
         self.proto_max_bulk_len_bytes: i64 = 512 * 1024 * 1024
         self.client_query_buffer_limit_bytes: i64 = 1024 * 1024 * 1024
+        self.rdb_compression: i64 = 1
         self.lfu_log_factor: i64 = 10
         self.lfu_decay_time_minutes: i64 = 1
         self.active_expire_effort: i64 = 1

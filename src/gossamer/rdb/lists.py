@@ -74,12 +74,17 @@ def list_type() -> i64:
     return TYPE_LIST_QUICKLIST_2
 
 
+def write_single_node(output: Output, packed: bytes) -> None:
+    """A list that is one listpack."""
+    output.length(1)
+    output.length(QUICKLIST_NODE_PACKED)
+    output.string(packed)
+
+
 def write_list(output: Output, value: List) -> None:
     """The value, without its type byte."""
     if value.quick is None:
-        output.length(1)
-        output.length(QUICKLIST_NODE_PACKED)
-        output.string(value.lp)
+        write_single_node(output, value.lp)
         return
     plain_nodes = value.limits.compat >= PLAIN_NODES_COMPAT
     nodes = value.sealed_nodes()

@@ -9,10 +9,8 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.errors import CorruptError
-from gossamer.base.limits import Limits
 from gossamer.datatypes.value import Value
-from gossamer.rdb.input import Input
-from gossamer.rdb.reader import KeyAttributes, Reader, Visitor
+from gossamer.rdb.reader import KeyAttributes, Visitor
 
 KEEP_EXPIRED: Final = -1
 
@@ -54,9 +52,7 @@ class LoadReport:
         self.keys_loaded: i64 = 0
         self.keys_expired: i64 = 0
         self.keys_empty: i64 = 0
-        self.field_expiries_dropped: i64 = 0
-        self.fields_expired: i64 = 0
-        self.end_offset: i64 = 0  # where the file's own bytes end; an AOF goes on here
+        self.hashes_with_expiring_fields: i64 = 0  # loaded as hashes whose fields stay
 
 
 @final
@@ -110,18 +106,5 @@ class Loader(Visitor):
         if not added:
             raise CorruptError("Key stands twice in its database", int(attributes.offset))
         report.keys_loaded += 1
-
-
-def load(
-    source: Input,
-    target: LoadTarget,
-    limits: Limits,
-    databases: int,
-    now_ms: int,
-    verify_checksum: bool = True,
-) -> LoadReport:
-    """Load one file up to its end mark; CorruptError leaves the target with what came before the damage."""
-    loader = Loader(target, databases, now_ms)
-    Reader(source, loader, limits, verify_checksum).read_all()
-    loader.report.end_offset = source.offset()
-    return loader.report
+        if attributes.field_expire_at_ms is not None:
+            report.hashes_with_expiring_fields += 1

@@ -44,7 +44,7 @@ from gossamer.rdb.modules import skip_module
 from gossamer.rdb.values import Decoder
 
 _MAX_DB_INDEX: Final = 0x7FFFFFFF
-_MAX_EXPIRE_SECONDS: Final = 0x7FFFFFFFFFFFFFFF // 1000
+_ALL: Final = 1 << 40  # so many bytes at a time are no limit
 
 
 @final
@@ -99,7 +99,7 @@ class Visitor:
 
 @final
 class Reader:
-    """One pass over one file. `read_all` may be called once."""
+    """One pass over one file: `read_all` once, or `begin` and then `advance` until it is True."""
 
     def __init__(self, source: Input, visitor: Visitor, limits: Limits, verify_checksum: bool = True) -> None:
         self.source: Input = source
@@ -112,16 +112,28 @@ class Reader:
 
     def read_all(self) -> None:
         """Read up to and with the end mark and the check sum; what follows is left unread."""
-        source = self.source
+        self.begin()
+        while not self.advance(_ALL):
+            pass
+
+    def begin(self) -> None:
+        """Read the header."""
         if self.verify_checksum:
-            source.start_checksum()
+            self.source.start_checksum()
         self._read_header()
+
+    def advance(self, limit_bytes: i64) -> bool:
+        """Go on until at least so many bytes more were read; True when the file is complete."""
+        source = self.source
         attributes = self.attributes
-        while True:
+        stop = source.offset() + limit_bytes
+        while source.offset() < stop:
             code = source.byte()
             if code >= OPCODE_SLOT_IMPORT:
                 if code == OPCODE_EOF:
-                    break
+                    self._read_checksum()
+                    self.visitor.on_end()
+                    return True
                 self._read_opcode(code)
                 continue
             attributes.offset = source.offset() - 1
@@ -139,8 +151,7 @@ class Reader:
             attributes.expire_at_ms = NO_EXPIRE
             attributes.idle_seconds = -1
             attributes.frequency = -1
-        self._read_checksum()
-        self.visitor.on_end()
+        return False
 
     def _read_header(self) -> None:
         source = self.source

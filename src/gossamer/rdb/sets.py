@@ -66,16 +66,24 @@ def set_type(value: Set, version: i64) -> i64:
     return TYPE_SET_LISTPACK if version >= VERSION_WITH_SET_LISTPACK else TYPE_SET
 
 
+def write_set_listpack(output: Output, packed: bytes) -> None:
+    """A set that is one listpack, in the form that the version knows."""
+    if output.version >= VERSION_WITH_SET_LISTPACK:
+        output.string(packed)
+        return
+    output.length(listpack.count(packed))
+    for member in listpack.entries(packed):
+        output.string(member)
+
+
 def write_set(output: Output, value: Set) -> None:
     """The value, without its type byte."""
     table = value.table
     if table is None:
-        if value.is_intset or output.version >= VERSION_WITH_SET_LISTPACK:
+        if value.is_intset:
             output.string(value.data)
-            return
-        output.length(value.length())
-        for member in listpack.entries(value.data):
-            output.string(member)
+        else:
+            write_set_listpack(output, value.data)
         return
     output.length(table.count)
     buckets: i64 = len(table.buckets)

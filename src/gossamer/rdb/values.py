@@ -12,7 +12,15 @@ from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.lists import List
 from gossamer.datatypes.sets import Set
 from gossamer.datatypes.streams import Stream
-from gossamer.datatypes.value import Value
+from gossamer.datatypes.value import (
+    KIND_HASH_LISTPACK,
+    KIND_LAST_STRING,
+    KIND_LIST_LISTPACK,
+    KIND_SET_INTSET,
+    KIND_SET_LISTPACK,
+    KIND_ZSET_LISTPACK,
+    Value,
+)
 from gossamer.datatypes.zsets import ZSet
 from gossamer.rdb.format import (
     TYPE_HASH,
@@ -38,12 +46,13 @@ from gossamer.rdb.format import (
     TYPE_ZSET_2,
     TYPE_ZSET_LISTPACK,
     TYPE_ZSET_ZIPLIST,
+    VERSION_WITH_SET_LISTPACK,
 )
 from gossamer.rdb.hashes import hash_type, read_hash, read_hash_with_expiry, write_hash
 from gossamer.rdb.input import Input
-from gossamer.rdb.lists import list_type, read_list, write_list
+from gossamer.rdb.lists import list_type, read_list, write_list, write_single_node
 from gossamer.rdb.output import Output
-from gossamer.rdb.sets import read_set, set_type, write_set
+from gossamer.rdb.sets import read_set, set_type, write_set, write_set_listpack
 from gossamer.rdb.streams import read_stream, stream_type, write_stream
 from gossamer.rdb.zsets import read_zset, write_zset, zset_type
 
@@ -101,6 +110,32 @@ class Decoder:
                 self.field_expire_at_ms = None
             return value
         raise source.fail("Value of a type that is not known")
+
+
+def packed_type(kind: i64, version: i64) -> i64:
+    """The type byte of a string or packed value that is at hand as its bytes, by its KIND_."""
+    if kind <= KIND_LAST_STRING:
+        return TYPE_STRING
+    if kind == KIND_HASH_LISTPACK:
+        return TYPE_HASH_LISTPACK
+    if kind == KIND_LIST_LISTPACK:
+        return TYPE_LIST_QUICKLIST_2
+    if kind == KIND_SET_INTSET:
+        return TYPE_SET_INTSET
+    if kind == KIND_ZSET_LISTPACK:
+        return TYPE_ZSET_LISTPACK
+    assert kind == KIND_SET_LISTPACK
+    return TYPE_SET_LISTPACK if version >= VERSION_WITH_SET_LISTPACK else TYPE_SET
+
+
+def write_packed(output: Output, kind: i64, content: bytes) -> None:
+    """The value whose type byte `packed_type` gives."""
+    if kind == KIND_LIST_LISTPACK:
+        write_single_node(output, content)
+    elif kind == KIND_SET_LISTPACK:
+        write_set_listpack(output, content)
+    else:
+        output.string(content)
 
 
 def value_type_of(value: bytes | Value, version: i64) -> i64:

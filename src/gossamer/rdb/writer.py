@@ -24,7 +24,7 @@ from gossamer.rdb.format import (
 from gossamer.rdb.functions import write_function
 from gossamer.rdb.lzf import Compressor
 from gossamer.rdb.output import Output
-from gossamer.rdb.values import value_type_of, write_value
+from gossamer.rdb.values import packed_type, value_type_of, write_packed, write_value
 
 VERSIONS_WRITTEN: Final = (10, 11, 12)
 
@@ -80,6 +80,25 @@ class Writer:
     ) -> None:
         """A key; -1 (NO_EXPIRE) where it has no expiry, -1 where idle time or frequency is not kept."""
         output = self.output
+        self._attributes(expire_at_ms, idle_seconds, frequency)
+        output.byte(value_type_of(value, output.version))
+        output.string(key)
+        write_value(output, value)
+        output.flush_if_large()
+
+    def packed_key(
+        self, key: bytes, kind: i64, content: bytes, expire_at_ms: i64, idle_seconds: i64, frequency: i64
+    ) -> None:
+        """As `key`, for a string or a packed value (by its KIND_) that is at hand as its bytes."""
+        output = self.output
+        self._attributes(expire_at_ms, idle_seconds, frequency)
+        output.byte(packed_type(kind, output.version))
+        output.string(key)
+        write_packed(output, kind, content)
+        output.flush_if_large()
+
+    def _attributes(self, expire_at_ms: i64, idle_seconds: i64, frequency: i64) -> None:
+        output = self.output
         if expire_at_ms >= 0:
             output.byte(OPCODE_EXPIRE_TIME_MS)
             output.int64(expire_at_ms)
@@ -89,21 +108,6 @@ class Writer:
         if frequency >= 0:
             output.byte(OPCODE_FREQUENCY)
             output.byte(frequency)
-        output.byte(value_type_of(value, output.version))
-        output.string(key)
-        write_value(output, value)
-        output.flush_if_large()
-
-    def packed_key(self, key: bytes, value_type: i64, content: bytes, expire_at_ms: i64) -> None:
-        """As `key`, for a string or a packed value that is at hand as its bytes."""
-        output = self.output
-        if expire_at_ms >= 0:
-            output.byte(OPCODE_EXPIRE_TIME_MS)
-            output.int64(expire_at_ms)
-        output.byte(value_type)
-        output.string(key)
-        output.string(content)
-        output.flush_if_large()
 
     def end(self) -> None:
         """The end mark and the check sum; eight zero bytes where none is kept."""

@@ -1,0 +1,27 @@
+"""What the engine knows of snapshots: when the last one was made, and whom to ask for one."""
+
+from mypy_extensions import i64
+
+
+class SnapshotDoor:
+    """Implemented by persistence; this one makes no snapshots. Times are Unix seconds."""
+
+    def __init__(self) -> None:
+        self.last_save_s: i64 = 0  # of a success, or the start of the server
+        self.last_background_ok: bool = True
+        self.last_background_took_s: i64 = -1
+        self.background_since_s: i64 = -1  # -1 while none runs
+        self.saves: i64 = 0  # successes since the start
+        self.keys_expired_at_load: i64 = 0
+        self.keys_loaded: i64 = 0
+
+    def save(self) -> bool:
+        """Make a snapshot before this returns; raises CommandError while a child makes one."""
+        return False
+
+    def start_background(self, may_wait: bool) -> bool:
+        """Begin a snapshot in the background; raises CommandError if that cannot be.
+
+        False, if it `may_wait`, where another child has to end first.
+        """
+        return False

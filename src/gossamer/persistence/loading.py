@@ -1,0 +1,105 @@
+"""Loading a snapshot into the keyspace, all at once or a piece at a time.
+
+Owns the way from a file to keys, access fields included. What is dropped and what is refused are the rules of
+`rdb/loader.py`. After an error the keyspace holds what came before it; the caller decides what that means.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from gossamer.datatypes.value import Value
+from gossamer.keyspace.keyspace import Keyspace
+from gossamer.keyspace.state import ACCESS_LFU
+from gossamer.keyspace.walker import load_entry
+from gossamer.persistence.doors import Disk, InputFile
+from gossamer.rdb.input import Input
+from gossamer.rdb.loader import Loader, LoadReport, LoadTarget
+from gossamer.rdb.reader import Reader
+
+STEP_BYTES: Final = 2 << 20
+
+
+@final
+class KeyspaceTarget(LoadTarget):
+    """Puts loaded keys into the databases; collects the code of function libraries."""
+
+    def __init__(self, keyspace: Keyspace) -> None:
+        self.keyspace: Keyspace = keyspace
+        self.functions: list[bytes] = []
+
+    def add(
+        self,
+        db_index: i64,
+        key: bytes,
+        value: bytes | Value,
+        expire_at_ms: i64,
+        idle_seconds: i64,
+        frequency: i64,
+    ) -> bool:
+        state = self.keyspace.state
+        access: i64 = state.access_now
+        if state.access_mode == ACCESS_LFU:
+            if frequency >= 0:
+                access = (access & 0xFFFF00) | frequency
+        elif idle_seconds >= 0:
+            access = (state.now_ms // 1000 - idle_seconds) & 0xFFFFFF
+        # 0 stands for "never" in the keyspace; a time at or before the epoch has passed either way.
+        expire_ms: i64 = 0
+        if expire_at_ms != -1:
+            expire_ms = expire_at_ms if expire_at_ms > 0 else 1
+        return load_entry(self.keyspace.databases[db_index], key, value, expire_ms, access)
+
+    def add_function(self, code: bytes) -> None:
+        self.functions.append(code)
+
+
+@final
+class SnapshotLoading:
+    """One snapshot that is being loaded. `step` until it is True; then `close`."""
+
+    def __init__(
+        self, file: InputFile, keyspace: Keyspace, drop_expired: bool = True, verify_checksum: bool = True
+    ) -> None:
+        self.file: InputFile = file
+        self.total_bytes: i64 = file.size_bytes()
+        self.target: KeyspaceTarget = KeyspaceTarget(keyspace)
+        now_ms = int(keyspace.state.now_ms) if drop_expired else -1
+        self.loader: Loader = Loader(self.target, len(keyspace.databases), now_ms)
+        self.source: Input = Input(b"", file.read, int(self.total_bytes))
+        self.reader: Reader = Reader(self.source, self.loader, keyspace.state.limits, verify_checksum)
+        self.begun: bool = False
+
+    def report(self) -> LoadReport:
+        return self.loader.report
+
+    def loaded_bytes(self) -> i64:
+        return self.source.offset()
+
+    def step(self, limit_bytes: i64 = STEP_BYTES) -> bool:
+        """Load some more; True when the file is complete. Raises CorruptError and OSError."""
+        if not self.begun:
+            self.begun = True
+            self.reader.begin()
+        return self.reader.advance(limit_bytes)
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def load_snapshot(
+    disk: Disk, name: str, keyspace: Keyspace, verify_checksum: bool = True
+) -> SnapshotLoading | None:
+    """Load a whole file; None where there is none. Raises CorruptError, also for bytes behind its end."""
+    file = disk.open(name)
+    if file is None:
+        return None
+    loading = SnapshotLoading(file, keyspace, True, verify_checksum)
+    try:
+        while not loading.step():
+            pass
+        if not loading.source.at_end():
+            raise loading.source.fail("Bytes remain behind the end of the file")
+    finally:
+        loading.close()
+    return loading
