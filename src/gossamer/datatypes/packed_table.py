@@ -563,6 +563,24 @@ class PackedTable:
         self.earliest[index] = earliest
         return earliest
 
+    def average_expire_ms(self, wanted_buckets: i64) -> i64:
+        """Mean expire time of the entries that have one in the first buckets with any; NEVER without any."""
+        total: float = 0.0
+        count: i64 = 0
+        index: i64 = 0
+        while index < i64(len(self.earliest)) and wanted_buckets > 0:
+            if self.earliest[index] != NEVER:
+                wanted_buckets -= 1
+                bucket: bytes = self.buckets[index]
+                position: i64 = 0
+                while position < i64(len(bucket)):
+                    if i64(bucket[position + 3]) & META_EXPIRE:
+                        total += float(read_i64_le(bucket, position + HEADER_BYTES + self.extra))
+                        count += 1
+                    position += i64(read_i16_le(bucket, position + 1))
+            index += 1
+        return i64(total / float(count)) if count else NEVER
+
     # -- walking ------------------------------------------------------------------------------------------
 
     def keys_in(self, index: i64, keys: list[bytes]) -> None:
@@ -639,9 +657,9 @@ class PackedTable:
     def find_random(self, rng: Random64) -> None:
         """Leave a uniformly chosen entry in the at_ fields, as find() does. The table must not be empty.
 
-        A point of the hash space and a place in its bucket are drawn until the place is taken. A bucket that was
-        not divided yet covers two points and has twice the places, so every entry is equally likely: exactly, but
-        for entries beyond the places of their bucket, about one in 100,000.
+        A point of the hash space and a place in its bucket are drawn until the place is taken. A bucket that
+        was not divided yet covers two points and has twice the places, so every entry is equally likely:
+        exactly, but for entries beyond the places of their bucket, about one in 100,000.
         """
         if len(self.buckets) == 1:
             self.note_nth(0, rng.below(self.count))

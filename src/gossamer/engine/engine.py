@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.clock import Clock
 from gossamer.base.errors import CommandError
@@ -29,7 +29,7 @@ from gossamer.commands.table import (
     WRITE,
     Command,
 )
-from gossamer.engine.blocking import Blocking
+from gossamer.engine.blocking import Blocking, awaited_type
 from gossamer.engine.client import (
     GATE_AUTHENTICATION,
     GATE_CLOSING,
@@ -46,13 +46,14 @@ from gossamer.engine.config import Config
 from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.slowlog import SlowLog
+from gossamer.engine.snapshot_door import SnapshotDoor
 from gossamer.engine.statistics import Statistics, record_latency
 from gossamer.keyspace.events import KeyspaceListener
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
 from gossamer.resp.errors import LOADING as LOADING_ERROR
 from gossamer.resp.errors import NO_AUTH as NO_AUTH_ERROR
-from gossamer.resp.errors import OUT_OF_MEMORY, WRONGTYPE, wrong_arity
+from gossamer.resp.errors import OUT_OF_MEMORY, wrong_arity
 from gossamer.resp.personality import Personality, personality_of
 from gossamer.resp.writer import ReplyWriter
 
@@ -66,6 +67,15 @@ GATE_MONITORS: Final = 1 << 4
 NAME_CACHE_MAX: Final = 4096
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class InfoSource:
+    """A part of the server that knows values of INFO fields."""
+
+    def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
+        """Put field names and values into facts."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class WriteFeed:
     """Who sees every write in the form that AOF and replicas need."""
 
@@ -73,6 +83,7 @@ class WriteFeed:
         """The effects of one command or transaction, in order; more than one belong together (MULTI/EXEC)."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class EngineHooks:
     """What the engine asks of the server layer."""
 
@@ -116,6 +127,8 @@ class Engine(KeyspaceListener):
         self.latency: LatencyMonitor = LatencyMonitor()
         self.feeds: list[WriteFeed] = []
         self.hooks: EngineHooks = EngineHooks()
+        self.info_sources: list[InfoSource] = []
+        self.snapshots: SnapshotDoor = SnapshotDoor()
         self.effects: list[list[bytes]] = []  # of the command or transaction under way
         self.effects_db: i64 = 0
         self.running: Client | None = None
@@ -439,10 +452,14 @@ class Engine(KeyspaceListener):
                 if line is None:
                     continue
                 for client in line.copy():
-                    if not self.keyspace.databases[db_index].exists(key):
+                    db = self.keyspace.databases[db_index]
+                    if not db.exists(key):
                         break
-                    if client.blocked_command is not None:
+                    command = client.blocked_command
+                    if command is not None and db.found_type_name() == awaited_type(command):
+                        client.ready_key = key if self.limits.compat < 72 else None
                         self.retry(client)
+                        client.ready_key = None
 
     def retry(self, client: Client) -> None:
         """Run a blocked client's command once more; it stays where it is if it still cannot be served."""
@@ -460,10 +477,7 @@ class Engine(KeyspaceListener):
             function(client, argv)
         except CommandError as error:
             client.reply.out.truncate(mark)
-            if error.message == WRONGTYPE:
-                client.block_keys = []  # a value of another type does not wake it
-            else:
-                client.reply.error(error.message)
+            client.reply.error(error.message)
         self.running = outer
         if client.block_keys is not None:
             client.block_keys = None

@@ -48,6 +48,7 @@ from gossamer.resp.errors import WRONGTYPE
 
 NO_EXPIRE: Final = 0
 KEEP_EXPIRE: Final = -1
+AVERAGE_TTL_BUCKETS: Final = 100
 
 _PACKED_TYPE_NAMES: Final = (b"list", b"hash", b"set", b"set", b"zset")  # by kind, from KIND_LIST_LISTPACK on
 
@@ -501,6 +502,12 @@ class Database:
     def eligible_keys(self, with_expire: bool) -> i64:
         """Number of keys that may be evicted: all, or those with an expire time."""
         return self.table.expires_count if with_expire else self.table.count
+
+    def average_ttl_ms(self) -> i64:
+        """Mean time to live of the keys that expire, of the first few buckets that have any; 0 where none do."""
+        if self.table.expires_count == 0:
+            return 0
+        return self.table.average_expire_ms(AVERAGE_TTL_BUCKETS) - self.state.now_ms
 
     def used_bytes(self) -> i64:
         """Resident bytes of keys and values, by account."""

@@ -3,8 +3,8 @@
 from gossamer.commands import hashes, list_moves, lists, scan, sets, strings
 from gossamer.commands import zset_combine, zset_pops, zset_ranges, zsets
 from gossamer.commands.table import Command
-from gossamer.engine import client_commands, config_commands, connection_commands, introspection, pubsub_commands
-from gossamer.engine import transactions
+from gossamer.engine import client_commands, config_commands, connection_commands, info, introspection
+from gossamer.engine import pubsub_commands, transactions
 
 
 def all_commands() -> tuple[Command, ...]:
@@ -23,6 +23,7 @@ def all_commands() -> tuple[Command, ...]:
         *connection_commands.COMMANDS,
         *transactions.COMMANDS,
         *introspection.COMMANDS,
+        *info.COMMANDS,
         *client_commands.COMMANDS,
         *config_commands.COMMANDS,
         *pubsub_commands.COMMANDS,

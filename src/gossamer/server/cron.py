@@ -9,6 +9,7 @@ from mypy_extensions import i64
 
 from gossamer.engine.config import Config
 from gossamer.engine.engine import Engine
+from gossamer.keyspace.expiry import ExpireCycle
 from gossamer.server.loop import Loop
 from gossamer.server.memory import MemoryAccount
 
@@ -29,6 +30,7 @@ class Cron:
         self.loop: Loop = loop
         self.config: Config = config
         self.memory: MemoryAccount = memory
+        self.expire_cycle: ExpireCycle = ExpireCycle(engine.keyspace, engine.clock)
         self.tasks: list[CronTask] = []
         self.turns: i64 = 0
         self.last_sample_us: i64 = 0
@@ -41,6 +43,7 @@ class Cron:
 
     def configure(self) -> None:
         self.timeout_s = self.config.number("timeout")
+        self.expire_cycle.configure(self.config.number("active-expire-effort"), self.config.number("hz"))
 
     def start(self) -> None:
         """Begin to tick."""
@@ -53,7 +56,7 @@ class Cron:
         now_ms: i64 = now_us // 1000
         self.turns += 1
         if self.active_expire and engine.state.expires_now:
-            pass
+            self.expire_cycle.slow()
         if now_us - self.last_sample_us >= 100_000:
             self.last_sample_us = now_us
             self.sample(now_us)
@@ -69,7 +72,7 @@ class Cron:
     def fast_expire(self) -> None:
         """A short expire cycle at the end of a loop iteration, when the slow one could not finish."""
         if self.active_expire and self.engine.state.expires_now:
-            pass
+            self.expire_cycle.fast()
 
     def sample(self, now_us: i64) -> None:
         """Rates and memory for INFO."""

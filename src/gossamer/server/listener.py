@@ -43,6 +43,14 @@ class Listener(Endpoint):
                 continue
             self.welcome(accepted, printable_address(family, peer, local), printable_address(family, local, local), self.over_tls)
 
+    def describe(self) -> bytes:
+        """The value of INFO's listenerN."""
+        name = self.socket.getsockname()
+        if isinstance(name, str):
+            return b"name=unix,bind=" + name.encode()
+        kind = "tls" if self.over_tls else "tcp"
+        return f"name={kind},bind={name[0]},port={name[1]}".encode()
+
     def close(self) -> None:
         self.socket.close()
 

@@ -19,10 +19,13 @@ from gossamer.engine.client import GATE_SUBSCRIBED, Client
 from gossamer.engine.config import NORMAL, PUBSUB, Config
 from gossamer.engine.config_commands import EngineSettings
 from gossamer.engine.engine import Engine, EngineHooks
+from gossamer.engine.info import EngineFacts
+from gossamer.keyspace.eviction import Evictor
 from gossamer.server.clock import SystemClock
 from gossamer.server.command_table import all_commands
 from gossamer.server.connection import TlsError, Transport
 from gossamer.server.cron import Cron
+from gossamer.server.facts import ProcessFacts
 from gossamer.server.listener import Listener, listen_addresses, listen_unix
 from gossamer.server.log import Log
 from gossamer.server.loop import Loop, LoopHooks
@@ -56,7 +59,10 @@ class ServerLoopHooks(LoopHooks):
         self.server: Server = server
 
     def before_wait(self) -> None:
-        self.server.cron.fast_expire()
+        server = self.server
+        server.cron.fast_expire()
+        if server.evictor.unfinished:
+            server.free_memory()
 
     def log_closing(self, client: Client, why: str) -> None:
         self.server.log.warning(f"Client id={client.client_id} addr={client.address.decode()} {why}")
@@ -95,6 +101,8 @@ class Server:
         self.engine.add_commands(all_commands())
         self.loop: Loop = Loop(self.engine, new_poller(), ServerLoopHooks(self))
         self.memory: MemoryAccount = MemoryAccount(self.engine)
+        self.evictor: Evictor = Evictor(self.engine.keyspace)
+        self.run_id: bytes = new_run_id()
         self.cron: Cron = Cron(self.engine, self.loop, config, self.memory)
         self.listeners: list[Listener] = []
         self.maxclients: i64 = config.number("maxclients")
@@ -169,6 +177,8 @@ class Server:
             listener = Listener(sock, over_tls, self.welcome)
             self.listeners.append(listener)
             self.loop.add(listener.descriptor, listener)
+        facts = ProcessFacts(self.memory, self.listeners, port, self.run_id)
+        self.engine.info_sources = [EngineFacts(self.engine), facts, *self.engine.info_sources]
 
     def welcome(self, sock: socket.socket, peer: bytes, local: bytes, over_tls: bool) -> None:
         """Make a client of an accepted socket, or refuse it."""
@@ -228,7 +238,7 @@ class Server:
 
     def free_memory(self) -> bool:
         """Evict until `maxmemory` is met; False where it cannot be."""
-        return self.memory.counted_for_eviction_bytes() <= self.config.number("maxmemory")
+        return self.evictor.perform(self.memory.counted_for_eviction_bytes(), self.clock)
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -253,6 +263,11 @@ class Server:
         if path:
             remove_file(path.decode())
         self.loop.poller.close()
+
+
+def new_run_id() -> bytes:
+    """Forty random hexadecimal digits that name one run of the server."""
+    return os.urandom(20).hex().encode()
 
 
 def refuse(sock: socket.socket, message: bytes) -> None:
