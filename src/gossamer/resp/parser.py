@@ -161,8 +161,12 @@ class RequestParser:
                 if position >= size:
                     break
                 if buffer[position] != 36:
-                    got = buffer[position : position + 1]
-                    raise ProtocolError(b"expected '$', got '" + got + b"'")
+                    end_of_line: i64 = buffer.find(b"\r", position)
+                    if line_bytes(buffer, position) > INLINE_MAX_BYTES:
+                        raise ProtocolError(b"too big bulk count string")
+                    if end_of_line < 0 or end_of_line + 1 >= size:
+                        break
+                    raise ProtocolError(b"expected '$', got '" + buffer[position : position + 1] + b"'")
                 length, after = read_length(buffer, position + 1)
                 if length < 0 or length > UNAUTHENTICATED_MAX_BULK_BYTES:
                     if length == _INCOMPLETE or length == _MALFORMED:
@@ -215,6 +219,8 @@ class RequestParser:
         """A request typed as a line: its words; an empty list for a blank line; None where it is incomplete."""
         buffer = self.buffer
         end: i64 = buffer.find(b"\n", self.position)
+        if end >= 0 and buffer.find(b"\x00", self.position, end) >= 0:
+            end = -1  # Redis does not see a line's end behind a NUL
         if end < 0 or end - self.position > INLINE_MAX_BYTES:
             # A line that came at once is judged as if it had come byte by byte.
             if i64(len(buffer)) - self.position > INLINE_MAX_BYTES:
