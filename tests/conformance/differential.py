@@ -30,8 +30,8 @@ may end while blocked. A reply whose order or value is unspecified gets a rule i
 
 RUN IT. `pytest tests/conformance -k zsets`. Environment:
     GOSSAMER_EXAMPLES=5000    sequences per group and protocol (default 12; from there on seeds are random)
-    GOSSAMER_SUBJECT=...      what is compared with the real server: gossamer (default), or "redis:7.0",
-                              "valkey:8.0", which start a second real server
+    GOSSAMER_SUBJECT=...      what is compared with the real server: gossamer (default, a process), in-process,
+                              or "redis:7.0", "valkey:8.0", which start a second real server
 """
 
 from __future__ import annotations
@@ -78,6 +78,10 @@ class Target(Protocol):
         """Return once everything sent so far is processed and its output has been written."""
         ...
 
+    def alive(self) -> bool:
+        """False when the server has ended."""
+        ...
+
     def explain(self) -> str:
         """What the server logged, for the report of a failure."""
         ...
@@ -105,6 +109,9 @@ class ProcessTarget:
         control = self.control()
         control.call("PING")
         control.call("PING")
+
+    def alive(self) -> bool:
+        return self.server.process is not None and self.server.process.poll() is None
 
     def explain(self) -> str:
         status = self.server.process.poll() if self.server.process is not None else None

@@ -166,20 +166,25 @@ class WireClient:
         unix_path: str | None = None,
     ) -> None:
         if unix_path is not None:
-            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.socket.settimeout(timeout_s)
-            self.socket.connect(unix_path)
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(timeout_s)
+            connection.connect(unix_path)
         else:
-            self.socket = socket.create_connection((host, port), timeout=timeout_s)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.timeout_s = timeout_s
-        self.closed_by_server = False
-        self._buffer = bytearray()
-        self._ready: list[Reply] = []
+            connection = socket.create_connection((host, port), timeout=timeout_s)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.start(connection, timeout_s)
         if protocol == 3:
             reply = self.call("HELLO", "3")
             if reply.is_error:
                 raise ProtocolViolation(f"HELLO 3: {reply!r}")
+
+    def start(self, connection: socket.socket, timeout_s: float) -> None:
+        """Begin with a socket that is connected."""
+        self.socket = connection
+        self.timeout_s = timeout_s
+        self.closed_by_server = False
+        self._buffer = bytearray()
+        self._ready: list[Reply] = []
 
     def __enter__(self) -> WireClient:
         return self
@@ -206,10 +211,13 @@ class WireClient:
         readable, _, _ = select.select([self.socket], [], [], timeout_s)
         if not readable:
             return False
-        try:
-            data = self.socket.recv(1 << 20)
-        except ConnectionResetError:
-            data = b""
+        data = b""
+        for _ in range(2):  # a reset may come before the last bytes that were sent
+            try:
+                data = self.socket.recv(1 << 20)
+                break
+            except ConnectionResetError:
+                continue
         if not data:
             self.closed_by_server = True
             return False
