@@ -592,6 +592,14 @@ class PackedTable:
             keys.append(self.key_at(bucket, position))
             position += i64(read_i16_le(bucket, position + 1))
 
+    def live_keys_in(self, index: i64, now_ms: i64, keys: list[bytes]) -> None:
+        """Append those keys of bucket `index` whose expire time is not before now."""
+        there: bool = self.note_first(index)
+        while there:
+            if self.at_expire == 0 or self.at_expire >= now_ms:
+                keys.append(self.found_key())
+            there = self.note_next()
+
     def items_in(self, index: i64, flat: list[bytes]) -> None:
         """Append key and payload (bytes) of each entry of bucket `index`, in turn."""
         bucket: bytes = self.buckets[index]

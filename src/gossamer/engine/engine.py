@@ -528,6 +528,19 @@ class Engine(KeyspaceListener):
             if self.running is None:
                 self.flush_effects()
 
+    def on_emptying(self, db_index: i64) -> None:
+        if self.watched_keys != 0:
+            self.touch_all_watched(db_index, -1)
+
+    def on_swapping(self, first: i64, second: i64) -> None:
+        if self.watched_keys != 0:
+            self.touch_all_watched(first, second)
+            self.touch_all_watched(second, first)
+
+    def on_swapped(self, first: i64, second: i64) -> None:
+        self.blocking.note_database_changed(first)
+        self.blocking.note_database_changed(second)
+
     # -- WATCH --------------------------------------------------------------------------------------------
 
     def watch(self, client: Client, key: bytes) -> None:

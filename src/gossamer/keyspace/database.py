@@ -522,6 +522,19 @@ class Database:
         """Every key, live or not yet removed."""
         return self.table.keys()
 
+    def live_keys(self) -> list[bytes]:
+        """Every key that is not due."""
+        table = self.table
+        if table.expires_count == 0 or not (self.state.expires_now or self.state.hides_expired):
+            return table.keys()
+        keys: list[bytes] = []
+        n: i64 = table.bucket_count()
+        i: i64 = 0
+        while i < n:
+            table.live_keys_in(i, self.state.now_ms, keys)
+            i += 1
+        return keys
+
     def random_key(self) -> bytes | None:
         """A key drawn uniformly, which may be an expired one; None in an empty database."""
         if self.table.count == 0:

@@ -81,5 +81,17 @@ class KeyspaceListener:
     def on_modified(self, key: bytes, db_index: i64) -> None:
         """A key changed in a way that watches, caches and blocked clients care about."""
 
+    def on_emptying(self, db_index: i64) -> None:
+        """Every key of a database is about to go."""
+
+    def on_flushed_all(self) -> None:
+        """Every database was emptied by FLUSHALL: what is being saved is out of date."""
+
+    def on_swapping(self, first: i64, second: i64) -> None:
+        """Two databases are about to exchange their keys."""
+
+    def on_swapped(self, first: i64, second: i64) -> None:
+        """Two databases exchanged their keys: clients may wait for keys that are there now."""
+
     def on_removed_by_server(self, key: bytes, db_index: i64) -> None:
         """A key was removed on the server's own decision (expired, evicted): replicas must hear a DEL."""

@@ -1,6 +1,6 @@
 """The command table, built from explicit groups."""
 
-from gossamer.commands import hashes, list_moves, lists, scan, sets, strings
+from gossamer.commands import expiry, hashes, keys, list_moves, lists, object, scan, sets, strings
 from gossamer.commands import zset_combine, zset_pops, zset_ranges, zsets
 from gossamer.commands.table import Command
 from gossamer.engine import client_commands, config_commands, connection_commands, info, introspection
@@ -19,7 +19,10 @@ def all_commands() -> tuple[Command, ...]:
         *zset_ranges.COMMANDS,
         *zset_pops.COMMANDS,
         *zset_combine.COMMANDS,
+        *keys.COMMANDS,
+        *expiry.COMMANDS,
         *scan.COMMANDS,
+        *object.COMMANDS,
         *connection_commands.COMMANDS,
         *transactions.COMMANDS,
         *introspection.COMMANDS,

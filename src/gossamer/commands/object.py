@@ -1,0 +1,116 @@
+"""OBJECT: how a value is held. Its subcommands neither renew the access field nor tell of a missing key."""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from gossamer.base.errors import CommandError
+from gossamer.commands.session import Session
+from gossamer.commands.table import Command, KeySpec
+from gossamer.keyspace.access import lfu_decayed, lru_idle_seconds
+from gossamer.keyspace.state import ACCESS_LRU
+
+_SHARED_REFERENCES: Final = 2147483647  # what Redis says of its shared small integers
+_SHARED_DIGITS: Final = 4
+_SWITCHING: Final = (
+    b" Please note that when switching between policies at runtime LRU and LFU data will"
+    b" take some time to adjust."
+)
+_NOT_LFU: Final = b"ERR An LFU maxmemory policy is not selected, access frequency not tracked." + _SWITCHING
+_IS_LFU: Final = b"ERR An LFU maxmemory policy is selected, idle time not tracked." + _SWITCHING
+
+_HELP: Final = (
+    b"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"ENCODING <key>",
+    b"    Return the kind of internal representation used in order to store the value",
+    b"    associated with a <key>.",
+    b"FREQ <key>",
+    b"    Return the access frequency index of the <key>. The returned integer is",
+    b"    proportional to the logarithm of the recent access frequency of the key.",
+    b"IDLETIME <key>",
+    b"    Return the idle time of the <key>, that is the approximated number of",
+    b"    seconds elapsed since the last access to the key.",
+    b"REFCOUNT <key>",
+    b"    Return the number of references of the value associated with the specified",
+    b"    <key>.",
+    b"HELP",
+)
+
+
+def is_there(session: Session, key: bytes) -> bool:
+    """Whether the key exists; counts as a read. Where it does not, the reply is null."""
+    state = session.state
+    if session.db.exists(key):
+        state.hits += 1
+        return True
+    state.misses += 1
+    session.reply.null()
+    return False
+
+
+def encoding(session: Session, argv: list[bytes]) -> None:
+    """OBJECT ENCODING key"""
+    if is_there(session, argv[2]):
+        session.reply.bulk_or_null(session.db.encoding(argv[2]))
+
+
+def freq(session: Session, argv: list[bytes]) -> None:
+    """OBJECT FREQ key"""
+    if not is_there(session, argv[2]):
+        return
+    state = session.state
+    if state.access_mode == ACCESS_LRU:
+        raise CommandError(_NOT_LFU)
+    now_minutes: i64 = (state.now_ms // 60000) & 0xFFFF
+    session.reply.integer(lfu_decayed(session.db.access_field(argv[2]), now_minutes, session.limits))
+
+
+def idletime(session: Session, argv: list[bytes]) -> None:
+    """OBJECT IDLETIME key"""
+    if not is_there(session, argv[2]):
+        return
+    state = session.state
+    if state.access_mode != ACCESS_LRU:
+        raise CommandError(_IS_LFU)
+    session.reply.integer(lru_idle_seconds(session.db.access_field(argv[2]), state.now_ms))
+
+
+def refcount(session: Session, argv: list[bytes]) -> None:
+    """OBJECT REFCOUNT key: Redis shares the integers below 10000; here nothing is shared."""
+    if not is_there(session, argv[2]):
+        return
+    db = session.db
+    shared: bool = False
+    if db.encoding(argv[2]) == b"int" and db.exists(argv[2]):
+        shared = db.found_string_length() <= _SHARED_DIGITS and db.found_string_cut(0, 1) != b"-"
+    session.reply.integer(_SHARED_REFERENCES if shared else 1)
+
+
+def help_command(session: Session, argv: list[bytes]) -> None:
+    """OBJECT HELP"""
+    reply = session.reply
+    reply.array(len(_HELP) + 1)
+    for line in _HELP:
+        reply.simple(line)
+    reply.simple(b"    Print this help." if session.limits.compat >= 80 else b"    Prints this help.")
+
+
+_KEY: Final = (KeySpec("RO", index=2),)
+_RANDOM: Final = (b"nondeterministic_output",)
+
+COMMANDS: Final = (
+    Command(
+        b"object",
+        None,
+        -2,
+        "",
+        "",
+        subcommands=(
+            Command(b"encoding", encoding, 3, "readonly", "keyspace", _KEY, _RANDOM),
+            Command(b"freq", freq, 3, "readonly", "keyspace", _KEY, _RANDOM),
+            Command(b"help", help_command, 2, "loading stale", "keyspace"),
+            Command(b"idletime", idletime, 3, "readonly", "keyspace", _KEY, _RANDOM),
+            Command(b"refcount", refcount, 3, "readonly", "keyspace", _KEY, _RANDOM),
+        ),
+    ),
+)
