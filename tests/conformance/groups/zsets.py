@@ -51,6 +51,8 @@ lex_bound = weighted(
 skipped = weighted((6, number(0, 1, 2, 3)), (1, offset))
 limit = weighted((6, number(1, 2, 3, -1)), (1, offset))
 LIMIT = ("LIMIT", skipped, limit)
+# Ranges by member are only defined where all scores are equal: these keys never hold others.
+even_key = either("l1", "l2", "l3")
 weight_value = weighted((5, either("1", "2", "0", "-1", "0.5", "inf")), (1, floating))
 AGGREGATE = ("AGGREGATE", either("SUM", "min", "MAX", "AVG"))
 timeout = weighted((8, either("0", "100", "0.001e5")), (1, either("x", "-1", "", "-0.1", "1e17", "inf")))
@@ -109,18 +111,20 @@ READERS = [
     anyone("ZMSCORE", key, many(name)),
     anyone("ZCARD", key),
     anyone("ZCOUNT", key, bound, bound, weight=4),
-    anyone("ZLEXCOUNT", key, lex_bound, lex_bound),
+    anyone("ZLEXCOUNT", even_key, lex_bound, lex_bound),
     anyone("ZRANK", key, name, options("WITHSCORE", maximum=1)),
     anyone("ZREVRANK", key, name, options("WITHSCORE", maximum=1)),
     anyone("ZRANGE", key, index, index, options("WITHSCORES", "REV", maximum=2), weight=6),
     anyone("ZRANGE", key, bound, bound, "BYSCORE", options("WITHSCORES", "REV", LIMIT), weight=6),
-    anyone("ZRANGE", key, lex_bound, lex_bound, "BYLEX", options("REV", LIMIT), weight=4),
-    anyone("ZRANGE", key, index, index, options("WITHSCORES", "REV", "BYSCORE", "BYLEX", LIMIT)),
+    anyone("ZRANGE", even_key, lex_bound, lex_bound, "BYLEX", options("REV", LIMIT), weight=4),
+    anyone("ZRANGE", key, index, index, options("WITHSCORES", "REV", "BYSCORE", LIMIT)),
+    anyone("ZRANGE", even_key, index, index, options("WITHSCORES", "REV", "BYSCORE", "BYLEX", LIMIT)),
+    anyone("ZRANGE", even_key, lex_bound, lex_bound, options("WITHSCORES", "REV", "BYSCORE", "BYLEX", LIMIT)),
     anyone("ZREVRANGE", key, index, index, options("WITHSCORES", LIMIT, maximum=2)),
     anyone("ZRANGEBYSCORE", key, bound, bound, options("WITHSCORES", LIMIT)),
     anyone("ZREVRANGEBYSCORE", key, bound, bound, options("WITHSCORES", LIMIT)),
-    anyone("ZRANGEBYLEX", key, lex_bound, lex_bound, options(LIMIT, maximum=2)),
-    anyone("ZREVRANGEBYLEX", key, lex_bound, lex_bound, options(LIMIT, maximum=2)),
+    anyone("ZRANGEBYLEX", even_key, lex_bound, lex_bound, options(LIMIT, maximum=2)),
+    anyone("ZREVRANGEBYLEX", even_key, lex_bound, lex_bound, options(LIMIT, maximum=2)),
     anyone("ZSCAN", key, "0", "COUNT", "1000", options(("MATCH", pattern), maximum=1)),
     anyone("ZSCAN", key, either("0", "x", "-1", ""), options(("MATCH", pattern), ("COUNT", count)), weight=1),
     command("OBJECT ENCODING", key, mangle=False),
@@ -131,18 +135,22 @@ WRITERS = [
     anyone("ZADD", key, ADD_OPTIONS, many(pair(score, name), 1, 3), weight=8),
     anyone("ZADD", key, options("GT", "LT", "XX", "CH", maximum=2), small_score, name, weight=4),
     anyone("ZADD", key, "INCR", score, name),
-    anyone("ZADD", key, many(pair(either("0"), member), 1, 8), weight=6),
+    anyone("ZADD", key, many(pair(small_score, member), 1, 4), weight=4),
+    anyone("ZADD", even_key, many(pair(either("0"), member), 1, 8), weight=12),
+    anyone("ZREM", even_key, many(member, 1, 3)),
     anyone("ZINCRBY", key, score, name, weight=4),
     anyone("ZREM", key, many(name), weight=3),
     anyone("ZREMRANGEBYRANK", key, index, index),
     anyone("ZREMRANGEBYSCORE", key, bound, bound),
-    anyone("ZREMRANGEBYLEX", key, lex_bound, lex_bound),
+    anyone("ZREMRANGEBYLEX", even_key, lex_bound, lex_bound),
     anyone("ZPOPMIN", key, options(count, maximum=1)),
     anyone("ZPOPMAX", key, options(count, maximum=1)),
     anyone("ZMPOP", counted(key), END, options(("COUNT", count), maximum=2)),
     anyone("ZRANGESTORE", key, key, index, index, options("REV", maximum=1)),
     anyone("ZRANGESTORE", key, key, bound, bound, "BYSCORE", options("REV", LIMIT, "WITHSCORES")),
-    anyone("ZRANGESTORE", key, key, lex_bound, lex_bound, "BYLEX", options("REV", LIMIT, maximum=2)),
+    anyone(
+        "ZRANGESTORE", even_key, even_key, lex_bound, lex_bound, "BYLEX", options("REV", LIMIT, maximum=2)
+    ),
     anyone("ZUNIONSTORE", key, counted(key), options(AGGREGATE, ("WEIGHTS", weight_value), maximum=2)),
     anyone("ZINTERSTORE", key, counted(key), options(AGGREGATE, ("WEIGHTS", weight_value), maximum=2)),
     anyone("ZDIFFSTORE", key, counted(key), options("WITHSCORES", AGGREGATE, maximum=1)),
