@@ -51,7 +51,7 @@ def read_length(data: bytes, start: i64) -> tuple[i64, i64]:
 
 def read_odd_length(data: bytes, start: i64) -> tuple[i64, i64]:
     """As read_length, for what is negative, malformed or very long."""
-    end: i64 = data.find(b"\r", start)
+    end: i64 = find_line_end(data, b"\r", start)
     if end < 0 or end + 1 >= i64(len(data)):
         return _INCOMPLETE, start
     text = data[start:end]
@@ -60,9 +60,17 @@ def read_odd_length(data: bytes, start: i64) -> tuple[i64, i64]:
     return to_int64(text), end + 2
 
 
+def find_line_end(data: bytes, end_mark: bytes, start: i64) -> i64:
+    """Where the line ends, or -1. Redis sees no line's end behind a NUL."""
+    end: i64 = data.find(end_mark, start)
+    if end >= 0 and data.find(b"\x00", start, end) >= 0:
+        return -1
+    return end
+
+
 def line_bytes(data: bytes, start: i64) -> i64:
     """How many bytes of a count line had come before it could be read: up to its CR, or all there are."""
-    end: i64 = data.find(b"\r", start)
+    end: i64 = find_line_end(data, b"\r", start)
     return i64(len(data)) - start if end < 0 else end + 1 - start
 
 
@@ -161,7 +169,7 @@ class RequestParser:
                 if position >= size:
                     break
                 if buffer[position] != 36:
-                    end_of_line: i64 = buffer.find(b"\r", position)
+                    end_of_line: i64 = find_line_end(buffer, b"\r", position)
                     if line_bytes(buffer, position) > INLINE_MAX_BYTES:
                         raise ProtocolError(b"too big bulk count string")
                     if end_of_line < 0 or end_of_line + 1 >= size:
@@ -218,9 +226,7 @@ class RequestParser:
     def next_inline(self) -> list[bytes] | None:
         """A request typed as a line: its words; an empty list for a blank line; None where it is incomplete."""
         buffer = self.buffer
-        end: i64 = buffer.find(b"\n", self.position)
-        if end >= 0 and buffer.find(b"\x00", self.position, end) >= 0:
-            end = -1  # Redis does not see a line's end behind a NUL
+        end: i64 = find_line_end(buffer, b"\n", self.position)
         if end < 0 or end - self.position > INLINE_MAX_BYTES:
             # A line that came at once is judged as if it had come byte by byte.
             if i64(len(buffer)) - self.position > INLINE_MAX_BYTES:
