@@ -149,7 +149,7 @@ def format_int(value: i64) -> bytes:
     """The decimal text of `value`."""
     if 0 <= value < _SMALL_INTS:
         return _SMALL[value]
-    return b"%d" % value
+    return str(value).encode()
 
 
 # Doubles: what strtod takes as a whole (decimal, hexadecimal, infinity), without blanks before it.

@@ -62,8 +62,11 @@ def set_fields(session: Session, argv: list[bytes], name: bytes) -> i64:
         raise CommandError(wrong_arity(name))
     key = argv[1]
     value = session.db.lookup_hash(key, True)
+    before: bytes | None = None
     if value is None:
         value = Hash(session.limits)
+    else:
+        before = value.packed()
     if size > 4:
         value.expect((size - 2) >> 1)
     added: i64 = 0
@@ -72,7 +75,8 @@ def set_fields(session: Session, argv: list[bytes], name: bytes) -> i64:
         if value.set(argv[index], argv[index + 1]):
             added += 1
         index += 2
-    session.db.store(key, value)
+    if before is None or value.packed() is not before:
+        session.db.store(key, value)
     session.changed(key, NOTIFY_HASH, b"hset")
     return added
 
@@ -148,7 +152,9 @@ def hincrby(session: Session, argv: list[bytes]) -> None:
                 old = to_int64(text)
             except NotANumber:
                 raise CommandError(HASH_VALUE_NOT_INTEGER) from None
-    if (increment < 0 and old < INT64_MIN - increment) or (increment > 0 and old > INT64_MAX - increment):
+    highest: i64 = INT64_MAX
+    lowest: i64 = -highest - 1
+    if (increment < 0 and old < lowest - increment) or (increment > 0 and old > highest - increment):
         raise CommandError(OVERFLOW)
     total: i64 = old + increment
     value.set(field, format_int(total))

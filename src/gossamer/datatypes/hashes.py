@@ -128,7 +128,8 @@ class Hash(Value):
                 position = listpack.find(pairs, listpack.first(pairs), field, 1)
                 if position >= 0:
                     position += listpack.entry_bytes(pairs, position)
-                    self.pairs = listpack.replace_at(pairs, position, value)
+                    if not listpack.equals_at(pairs, position, value):
+                        self.pairs = listpack.replace_at(pairs, position, value)
                     return False
                 if listpack.count(pairs) >> 1 < limits.hash_max_listpack_entries:
                     self.pairs = listpack.append_many(pairs, [field, value])
