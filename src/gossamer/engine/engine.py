@@ -95,6 +95,10 @@ class EngineHooks:
         """The MISCONF reply that refuses writes now, or None."""
         return None
 
+    def shutdown(self, save: bool | None, now: bool, force: bool) -> bytes | None:
+        """End the server (save: None asks the configuration); the error reply where it must not end."""
+        return b"ERR this server cannot be shut down by a client"
+
     def log_bug(self, what: str, error: BaseException) -> None:
         """A handler's bug: it costs one client its reply."""
 
@@ -215,7 +219,10 @@ class Engine(KeyspaceListener):
         if command is None:
             command = self.find_command(argv)
             if command is None:
-                self.reject(client, None, unknown_command(self, argv))
+                if argv[0].lower() in HTTP_WORDS:
+                    client.door.close()  # a browser was made to talk to us (cross-protocol scripting)
+                else:
+                    self.reject(client, None, unknown_command(self, argv))
                 return
         n: i64 = len(argv)
         arity: i64 = command.arity
@@ -620,22 +627,27 @@ class Engine(KeyspaceListener):
 PUBSUB_CONTEXT: Final = frozenset(
     (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"ssubscribe", b"sunsubscribe", b"ping", b"quit", b"reset")
 )
+HTTP_WORDS: Final = frozenset((b"post", b"host:"))
 MULTI_CONTEXT: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
 PAUSED_AS_WRITES: Final = frozenset((b"publish", b"spublish", b"pfcount", b"eval", b"evalsha", b"fcall"))
+
+
+def shown(argument: bytes, limit: int) -> bytes:
+    """An argument as an error message quotes it: up to a NUL, and no more than `limit` bytes."""
+    return argument[:limit].partition(b"\x00")[0]
 
 
 def unknown_command(engine: Engine, argv: list[bytes]) -> bytes:
     """The error for a name that is no command, or no subcommand of its container."""
     container = engine.commands.get(argv[0].lower())
     if container is not None:
-        name = argv[1][:128]
-        return b"ERR unknown subcommand '" + name + b"'. Try " + argv[0].upper() + b" HELP."
+        return b"ERR unknown subcommand '" + shown(argv[1], 128) + b"'. Try " + argv[0].upper() + b" HELP."
     arguments = b""
     for argument in argv[1:]:
         if len(arguments) >= 128:
             break
-        arguments += b"'" + argument[: 128 - len(arguments)] + b"' "
-    text = b"ERR unknown command '" + argv[0][:128] + b"', with args beginning with: " + arguments
+        arguments += b"'" + shown(argument, 128 - len(arguments)) + b"' "
+    text = b"ERR unknown command '" + shown(argv[0], 128) + b"', with args beginning with: " + arguments
     return text.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
