@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from gossamer.base.errors import ConfigError
 from gossamer.base.glob import match
 from gossamer.base.limits import Limits
@@ -39,6 +41,7 @@ REPLICA: Final = 1
 PUBSUB: Final = 2
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ConfigDoor:
     """What the configuration asks of the file system: this one knows no files, the server's does."""
 

@@ -127,6 +127,7 @@ def check_ipv6(word: bytes, compat: int) -> None:
 def check_title_template(word: bytes, compat: int) -> None:
     """Known variables only, braces closed ({{ is a brace), and not empty when optional ones are."""
     empty = (b"title", b"server-mode", b"unixsocket", b"config-file")
+    full = (b"listen-addr", b"port", b"tls-port")
     refused = ConfigError("template format is invalid or contains unknown variables")
     shown = False
     at = 0
@@ -139,10 +140,10 @@ def check_title_template(word: bytes, compat: int) -> None:
             at += 2
         else:
             end = word.find(b"}", at)
-            variable = word[at + 1 : end]
-            if end < 0 or variable not in (*empty, b"listen-addr", b"port", b"tls-port"):
+            variable = word[at + 1 : end] if end > 0 else b""
+            if end < 0 or (variable not in empty and variable not in full):
                 raise refused
-            shown = shown or variable not in empty
+            shown = shown or variable in full
             at = end + 1
     if not shown:
         raise refused
@@ -217,12 +218,6 @@ def log_levels() -> Choice:
     directive = choice("loglevel", 2, numbered("debug verbose notice warning nothing"))
     directive.since_of[b"nothing"] = 72
     return directive
-
-
-def cpu_list(older: str) -> tuple[Directive, Directive]:
-    """Named with underscores until 7.2 gave them hyphens."""
-    newer = only(also(text(older.replace("_", "-"), b"", IMMUTABLE), older), since=72)
-    return only(text(older, b"", IMMUTABLE), until=70), newer
 
 
 DIRECTIVES: Final[tuple[Directive, ...]] = (
@@ -356,10 +351,14 @@ DIRECTIVES: Final[tuple[Directive, ...]] = (
     valkey(yes_no("io-threads-do-reads", False, IMMUTABLE), True),
     only(integer("events-per-io-thread", 2, 0, INT_MAX), since=80),
     only(integer("prefetch-batch-max-size", 16, 0, 128), since=80),
-    *cpu_list("server_cpulist"),
-    *cpu_list("bio_cpulist"),
-    *cpu_list("aof_rewrite_cpulist"),
-    *cpu_list("bgsave_cpulist"),
+    only(text("server_cpulist", b"", IMMUTABLE), until=70),
+    only(also(text("server-cpulist", b"", IMMUTABLE), "server_cpulist"), since=72),
+    only(text("bio_cpulist", b"", IMMUTABLE), until=70),
+    only(also(text("bio-cpulist", b"", IMMUTABLE), "bio_cpulist"), since=72),
+    only(text("aof_rewrite_cpulist", b"", IMMUTABLE), until=70),
+    only(also(text("aof-rewrite-cpulist", b"", IMMUTABLE), "aof_rewrite_cpulist"), since=72),
+    only(text("bgsave_cpulist", b"", IMMUTABLE), until=70),
+    only(also(text("bgsave-cpulist", b"", IMMUTABLE), "bgsave_cpulist"), since=72),
     choice("oom-score-adj", 0, _OOM),
     OomScoreValues("oom-score-adj-values", (0, 200, 800), MULTIPLE),
     yes_no("disable-thp", True, IMMUTABLE),

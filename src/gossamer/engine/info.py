@@ -111,6 +111,14 @@ def called_commands(commands: dict[bytes, Command]) -> list[Command]:
     return found
 
 
+def command_lines_wanted(commands: dict[bytes, Command], names: list[bytes]) -> list[Command]:
+    """The called commands that `names` name (a container stands for its subcommands); all where it is empty."""
+    found = [command for command in called_commands(commands) if command.histogram]
+    if not names:
+        return found
+    return [each for each in found if each.full_name in names or each.full_name.split(b"|")[0] in names]
+
+
 def latency_lines(commands: dict[bytes, Command], percentiles: list[float]) -> list[bytes]:
     """The section latencystats."""
     lines: list[bytes] = []

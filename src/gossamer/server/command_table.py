@@ -1,10 +1,11 @@
 """The command table, built from explicit groups."""
 
-from gossamer.commands import expiry, hashes, keys, list_moves, lists, object, scan, sets, strings
-from gossamer.commands import zset_combine, zset_pops, zset_ranges, zsets
+from gossamer.commands import dump, expiry, hashes, keys, list_moves, lists, object, scan, sets, sort
+from gossamer.commands import strings, zset_combine, zset_pops, zset_ranges, zsets
 from gossamer.commands.table import Command
 from gossamer.engine import client_commands, config_commands, connection_commands, info, introspection
-from gossamer.engine import pubsub_commands, transactions
+from gossamer.engine import observation_commands, pubsub_commands, server_commands, transactions
+from gossamer.persistence import commands as persistence_commands
 
 
 def all_commands() -> tuple[Command, ...]:
@@ -22,11 +23,16 @@ def all_commands() -> tuple[Command, ...]:
         *keys.COMMANDS,
         *expiry.COMMANDS,
         *scan.COMMANDS,
+        *sort.COMMANDS,
         *object.COMMANDS,
         *connection_commands.COMMANDS,
         *transactions.COMMANDS,
         *introspection.COMMANDS,
         *info.COMMANDS,
+        *observation_commands.COMMANDS,
+        *server_commands.COMMANDS,
+        *persistence_commands.COMMANDS,
+        *dump.COMMANDS,
         *client_commands.COMMANDS,
         *config_commands.COMMANDS,
         *pubsub_commands.COMMANDS,

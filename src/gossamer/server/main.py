@@ -16,6 +16,7 @@ from gossamer.engine.config_file import FileError, UnreadableFile, start
 from gossamer.server.config_door import FileSystemDoor
 from gossamer.server.listener import ListenError
 from gossamer.server.log import Log
+from gossamer.server.persistence import LoadingFailed
 from gossamer.server.process import (
     DEFAULT_PID_FILE,
     Signals,
@@ -108,11 +109,19 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
     server.loop.add(signals.descriptor, signals)
     log.notice(f"Running mode=standalone, port={config.number('port')}.")
     log.notice("Server initialized")
+    try:
+        server.load()
+    except LoadingFailed as error:
+        log.warning(str(error))
+        return 1
     log.notice("Ready to accept connections")
     tell_supervisor(supervisor, "STATUS=Ready to accept connections\nREADY=1\n")
     collect_never()
     try:
         server.run()
+    except LoadingFailed as error:
+        log.warning(str(error))
+        return 1
     except Exception:
         log.warning("The server ends because of a bug:")
         for line in traceback.format_exc().splitlines():
@@ -146,7 +155,11 @@ def announce(config: Config, log: Log) -> None:
 def stop_for_signal(server: Server, log: Log, name: str) -> None:
     """SIGTERM or SIGINT arrived."""
     log.warning(f"Received {name} scheduling shutdown...")
-    server.stop()
+    options = "shutdown-on-sigint" if name == "SIGINT" else "shutdown-on-sigterm"
+    words = server.config.choice(options).split()
+    save = True if b"save" in words else False if b"nosave" in words else None
+    if not server.shut_down(save, b"force" in words):
+        log.warning("Errors trying to shut down the server. Check the logs for more information.")
 
 
 def collect_never() -> None:

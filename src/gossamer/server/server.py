@@ -24,12 +24,13 @@ from gossamer.keyspace.eviction import Evictor
 from gossamer.server.clock import SystemClock
 from gossamer.server.command_table import all_commands
 from gossamer.server.connection import TlsError, Transport
-from gossamer.server.cron import Cron
+from gossamer.server.cron import Cron, CronTask
 from gossamer.server.facts import ProcessFacts
 from gossamer.server.listener import Listener, listen_addresses, listen_unix
 from gossamer.server.log import Log
 from gossamer.server.loop import Loop, LoopHooks
 from gossamer.server.memory import MemoryAccount
+from gossamer.server.persistence import SHUTDOWN_REFUSED, Persistence
 from gossamer.server.poller import new_poller
 
 DESCRIPTORS_RESERVED: Final = 32
@@ -81,8 +82,25 @@ class ServerEngineHooks(EngineHooks):
     def free_memory(self) -> bool:
         return self.server.free_memory()
 
+    def disk_error(self) -> bytes | None:
+        return self.server.persistence.refusal()
+
+    def shutdown(self, save: bool | None, now: bool, force: bool) -> bytes | None:
+        return None if self.server.shut_down(save, force) else SHUTDOWN_REFUSED
+
     def log_bug(self, what: str, error: BaseException) -> None:
         self.server.log.warning(f"A bug in the command {what}: {error!r}")
+
+
+@final
+class PersistenceTask(CronTask):
+    """Persistence's turn of the cron."""
+
+    def __init__(self, persistence: Persistence) -> None:
+        self.persistence: Persistence = persistence
+
+    def on_cron(self, now_ms: i64) -> None:
+        self.persistence.cron()
 
 
 class Server:
@@ -103,6 +121,7 @@ class Server:
         self.memory: MemoryAccount = MemoryAccount(self.engine)
         self.evictor: Evictor = Evictor(self.engine.keyspace)
         self.run_id: bytes = new_run_id()
+        self.persistence: Persistence = Persistence(self.engine, config, log)
         self.cron: Cron = Cron(self.engine, self.loop, config, self.memory)
         self.listeners: list[Listener] = []
         self.maxclients: i64 = config.number("maxclients")
@@ -110,6 +129,7 @@ class Server:
         self.tls_context: object = None
         self.protected: bool = True
         self.output_limits: list[tuple[int, int, int]] = []
+        self.cron.tasks.append(PersistenceTask(self.persistence))
         self.follow_config()
 
     # -- configuration ------------------------------------------------------------------------------------
@@ -245,8 +265,23 @@ class Server:
     def run(self) -> None:
         """Serve until stop()."""
         self.cron.start()
+        if self.persistence.loading is not None:
+            self.loop.add_timer(0, self.persistence.step)
         self.loop.run()
         self.close()
+
+    def load(self) -> None:
+        """Begin to load the data set; it goes on in run(). Raises LoadingFailed, as run() does."""
+        self.persistence.begin_loading()
+        if self.persistence.loading is not None:
+            self.persistence.step()
+
+    def shut_down(self, save: bool | None, force: bool) -> bool:
+        """Save as asked and stop; False where the save failed and the server goes on."""
+        if not self.persistence.before_shutdown(save, force):
+            return False
+        self.stop()
+        return True
 
     def stop(self) -> None:
         self.loop.stop()
