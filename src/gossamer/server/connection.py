@@ -126,10 +126,10 @@ class Connection(Endpoint):
 
     def process_input(self) -> None:
         """Run the requests that are complete, until the client is blocked, paused or closing."""
-        if self.processing:
+        client = self.client
+        if self.processing or client.blocked_command is not None or client.close_after_reply:
             return
         self.processing = True
-        client = self.client
         engine = self.engine
         parser = self.parser
         parser.authenticated = client.authenticated
