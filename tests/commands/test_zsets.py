@@ -129,9 +129,8 @@ def test_an_empty_store_deletes_the_key(caller: Caller) -> None:
 def test_scores_come_in_pairs_in_resp3() -> None:
     caller = calling(protocol=3)
     caller.line("ZADD z 1.5 a 2 b")
-    assert (
-        raw(caller, "ZRANGE z 0 -1 WITHSCORES") == b"*2\r\n*2\r\n$1\r\na\r\n,1.5\r\n*2\r\n$1\r\nb\r\n,2\r\n"
-    )
+    nested = b"*2\r\n*2\r\n$1\r\na\r\n,1.5\r\n*2\r\n$1\r\nb\r\n,2\r\n"
+    assert raw(caller, "ZRANGE z 0 -1 WITHSCORES") == nested
     assert raw(caller, "ZUNION 1 z WITHSCORES") == nested
     assert raw(caller, "ZPOPMIN z 1") == b"*1\r\n*2\r\n$1\r\na\r\n,1.5\r\n"
     assert raw(caller, "ZPOPMIN z") == b"*2\r\n$1\r\nb\r\n,2\r\n"

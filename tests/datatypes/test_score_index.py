@@ -4,6 +4,7 @@ import random
 from bisect import bisect_left, insort
 
 import pytest
+from librt.strings import BytesWriter, read_f64_le
 
 from gossamer.datatypes import score_index
 from gossamer.datatypes.score_index import (
@@ -18,7 +19,6 @@ from gossamer.datatypes.score_index import (
     compare_member,
     entry_end,
     member_at,
-    read_f64_le,
 )
 
 INFINITY = float("inf")
@@ -201,7 +201,7 @@ def test_what_is_not_there_is_not_found() -> None:
 )
 def test_members_compare_as_unsigned_bytes(member: bytes) -> None:
     for other in [b"", b"a", b"ab\x7f", b"abcdefgh", b"\x7fbcdefgh", b"abcdefghi", b"abcdefgh\xff"]:
-        out = score_index.BytesWriter()
+        out = BytesWriter()
         score_index.write_entry(out, 0.0, member)
         chunk = out.getvalue()
         sign = compare_member(chunk, 0, other)
