@@ -307,16 +307,19 @@ def client_help(client: Client, argv: list[bytes]) -> None:
 _ADMIN: Final = "admin noscript loading stale"
 _PLAIN: Final = "noscript loading stale"
 
+_ALL_NODES: Final = (b"request_policy:all_nodes", b"response_policy:all_succeeded")
+
 COMMANDS: Final = (
     Command(
-        b"client", None, -2, "", "slow connection",
+        b"client", None, -2, "", "",
         subcommands=(
             Command(b"id", client_id, 2, _PLAIN, "connection"),
             Command(b"info", client_info, 2, _PLAIN, "connection", tips=(b"nondeterministic_output",)),
             Command(b"list", client_list, -2, _ADMIN, "connection", tips=(b"nondeterministic_output",)),
             Command(b"getname", client_getname, 2, _PLAIN, "connection"),
-            Command(b"setname", client_setname, 3, _PLAIN, "connection"),
-            Command(b"setinfo", client_setinfo, 4, _PLAIN, "connection", min_compat=72),
+            Command(b"setname", client_setname, 3, _PLAIN, "connection", max_compat=70),
+            Command(b"setname", client_setname, 3, _PLAIN, "connection", tips=_ALL_NODES, min_compat=72),
+            Command(b"setinfo", client_setinfo, 4, _PLAIN, "connection", tips=_ALL_NODES, min_compat=72),
             Command(b"reply", client_reply, 3, _PLAIN, "connection"),
             Command(b"no-evict", client_no_evict, 3, _ADMIN, "connection"),
             Command(b"no-touch", client_no_touch, 3, _PLAIN, "connection", min_compat=72),

@@ -179,7 +179,7 @@ def reset(client: Client, argv: list[bytes]) -> None:
 
 COMMANDS: Final = (
     Command(b"ping", ping, -1, "fast", "connection", tips=(b"request_policy:all_shards", b"response_policy:all_succeeded")),
-    Command(b"echo", echo, 2, "fast", "connection"),
+    Command(b"echo", echo, 2, "loading stale fast", "connection"),
     Command(b"auth", auth, -2, "noscript loading stale fast no_auth allow_busy", "connection"),
     Command(b"hello", hello, -1, "noscript loading stale fast no_auth allow_busy", "connection"),
     Command(b"select", select, 2, "loading stale fast", "connection"),

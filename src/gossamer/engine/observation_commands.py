@@ -400,8 +400,12 @@ COMMANDS: Final = (
             Command(b"doctor", latency_doctor, 2, _SPIKES, "", tips=_SPIKE_TIPS),
             Command(b"histogram", latency_histogram, -2, _SPIKES, "", tips=_SPIKE_TIPS),
             Command(
-                b"reset", latency_reset, -2, _SPIKES, "",
+                b"reset", latency_reset, -2, _SPIKES, "", max_compat=70,
                 tips=(b"request_policy:all_nodes", b"response_policy:all_succeeded"),
+            ),
+            Command(
+                b"reset", latency_reset, -2, _SPIKES, "", min_compat=72,
+                tips=(b"request_policy:all_nodes", b"response_policy:agg_sum"),
             ),
             Command(b"help", latency_help, 2, "loading stale", ""),
         ),

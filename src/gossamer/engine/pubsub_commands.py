@@ -134,7 +134,7 @@ def pubsub_help(client: Client, argv: list[bytes]) -> None:
 
 
 _SUBSCRIBE: Final = "pubsub noscript loading stale"
-_SHARD_CHANNELS: Final = (KeySpec("NOT_KEY", index=1, last=-1),)
+_SHARD_CHANNELS: Final = (KeySpec("not_key", index=1, last=-1),)
 _SUB: Final = "pubsub loading stale"
 
 COMMANDS: Final = (
@@ -145,7 +145,7 @@ COMMANDS: Final = (
     Command(b"ssubscribe", ssubscribe, -2, _SUBSCRIBE, "", _SHARD_CHANNELS),
     Command(b"sunsubscribe", sunsubscribe, -1, _SUBSCRIBE, "", _SHARD_CHANNELS),
     Command(b"publish", publish, 3, "pubsub loading stale fast may_replicate", ""),
-    Command(b"spublish", spublish, 3, "pubsub loading stale fast may_replicate", "", (KeySpec("NOT_KEY", index=1),)),
+    Command(b"spublish", spublish, 3, "pubsub loading stale fast may_replicate", "", (KeySpec("not_key", index=1),)),
     Command(
         b"pubsub", None, -2, "", "slow",
         subcommands=(

@@ -77,13 +77,16 @@ def watched_key_expired(client: Client) -> bool:
     return False
 
 
+_KEYS: Final = (KeySpec("RO", index=1, last=-1),)
+_AT_ONCE: Final = "noscript loading stale fast allow_busy"
+_NEVER_QUEUED: Final = "noscript loading stale fast no_multi allow_busy"
+
 COMMANDS: Final = (
-    Command(b"multi", multi, 1, "noscript loading stale fast no_multi allow_busy", "transaction"),
+    Command(b"multi", multi, 1, _AT_ONCE, "transaction", max_compat=70),
+    Command(b"multi", multi, 1, _NEVER_QUEUED, "transaction", min_compat=72),
     Command(b"exec", exec_command, 1, "noscript loading stale skip_slowlog", "transaction"),
-    Command(b"discard", discard, 1, "noscript loading stale fast allow_busy", "transaction"),
-    Command(
-        b"watch", watch, -2, "noscript loading stale fast no_multi allow_busy", "transaction",
-        keys=(KeySpec("RO", index=1, last=-1),),
-    ),
-    Command(b"unwatch", unwatch, 1, "noscript loading stale fast allow_busy", "transaction"),
-)  # fmt: skip
+    Command(b"discard", discard, 1, _AT_ONCE, "transaction"),
+    Command(b"watch", watch, -2, _AT_ONCE, "transaction", keys=_KEYS, max_compat=70),
+    Command(b"watch", watch, -2, _NEVER_QUEUED, "transaction", keys=_KEYS, min_compat=72),
+    Command(b"unwatch", unwatch, 1, _AT_ONCE, "transaction"),
+)
