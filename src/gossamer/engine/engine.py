@@ -99,6 +99,19 @@ class EngineHooks:
         """End the server (save: None asks the configuration); the error reply where it must not end."""
         return b"ERR this server cannot be shut down by a client"
 
+    def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
+        """DEBUG RELOAD: save, empty and load the data set; the error reply where that failed."""
+        return b"ERR this server has no files"
+
+    def sleep(self, seconds: float) -> None:
+        """Let everybody wait (DEBUG SLEEP)."""
+
+    def crash(self) -> None:
+        """End the process at once, as a crash would."""
+
+    def log_notice(self, text: str) -> None:
+        """A line for the log."""
+
     def log_bug(self, what: str, error: BaseException) -> None:
         """A handler's bug: it costs one client its reply."""
 
@@ -145,6 +158,7 @@ class Engine(KeyspaceListener):
         self.pause_writes_only: bool = False
         self.paused_clients: list[Client] = []
         self.tracks_latency: bool = True
+        self.active_expire: bool = True  # DEBUG SET-ACTIVE-EXPIRE
 
     # -- clients ------------------------------------------------------------------------------------------
 

@@ -24,8 +24,9 @@ STEP_BYTES: Final = 2 << 20
 class KeyspaceTarget(LoadTarget):
     """Puts loaded keys into the databases; collects the code of function libraries."""
 
-    def __init__(self, keyspace: Keyspace) -> None:
+    def __init__(self, keyspace: Keyspace, keeps_old: bool = False) -> None:
         self.keyspace: Keyspace = keyspace
+        self.keeps_old: bool = keeps_old  # a key that is there already is passed over, not refused
         self.functions: list[bytes] = []
 
     def add(
@@ -48,7 +49,8 @@ class KeyspaceTarget(LoadTarget):
         expire_ms: i64 = 0
         if expire_at_ms != -1:
             expire_ms = expire_at_ms if expire_at_ms > 0 else 1
-        return load_entry(self.keyspace.databases[db_index], key, value, expire_ms, access)
+        added: bool = load_entry(self.keyspace.databases[db_index], key, value, expire_ms, access)
+        return added or self.keeps_old
 
     def add_function(self, code: bytes) -> None:
         self.functions.append(code)
@@ -59,11 +61,16 @@ class SnapshotLoading:
     """One snapshot that is being loaded. `step` until it is True; then `close`."""
 
     def __init__(
-        self, file: InputFile, keyspace: Keyspace, drop_expired: bool = True, verify_checksum: bool = True
+        self,
+        file: InputFile,
+        keyspace: Keyspace,
+        drop_expired: bool = True,
+        verify_checksum: bool = True,
+        keeps_old: bool = False,
     ) -> None:
         self.file: InputFile = file
         self.total_bytes: i64 = file.size_bytes()
-        self.target: KeyspaceTarget = KeyspaceTarget(keyspace)
+        self.target: KeyspaceTarget = KeyspaceTarget(keyspace, keeps_old)
         now_ms = int(keyspace.state.now_ms) if drop_expired else -1
         self.loader: Loader = Loader(self.target, len(keyspace.databases), now_ms)
         self.source: Input = Input(b"", file.read, int(self.total_bytes))
@@ -88,13 +95,13 @@ class SnapshotLoading:
 
 
 def load_snapshot(
-    disk: Disk, name: str, keyspace: Keyspace, verify_checksum: bool = True
+    disk: Disk, name: str, keyspace: Keyspace, verify_checksum: bool = True, keeps_old: bool = False
 ) -> SnapshotLoading | None:
     """Load a whole file; None where there is none. Raises CorruptError, also for bytes behind its end."""
     file = disk.open(name)
     if file is None:
         return None
-    loading = SnapshotLoading(file, keyspace, True, verify_checksum)
+    loading = SnapshotLoading(file, keyspace, True, verify_checksum, keeps_old)
     try:
         while not loading.step():
             pass

@@ -7,7 +7,7 @@ the buffer. A command calls one method per reply element; the same calls give bo
 from typing import Final, final
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 from gossamer.base.numbers import format_double, format_int
 
@@ -71,7 +71,7 @@ class ReplyWriter:
     def head(self, mark: i64, length: i64) -> None:
         """A type byte, a length and CRLF."""
         out = self.out
-        out.append(mark & 0xFF)
+        out.append(u8(mark & 0xFF))
         out.write(format_int(length))
         out.write(b"\r\n")
 
@@ -152,6 +152,15 @@ class ReplyWriter:
         out.append(58)
         out.write(text)
         out.write(b"\r\n")
+
+    def big_number(self, digits: bytes) -> None:
+        """An integer of any size, by its decimal digits."""
+        if self.protocol == 2:
+            self.bulk(digits)
+            return
+        self.out.append(40)
+        self.out.write(digits)
+        self.out.write(b"\r\n")
 
     def bulks(self, values: list[bytes]) -> None:
         """Bulk strings one after another, without a head."""

@@ -3,7 +3,7 @@
 from gossamer.commands import dump, expiry, hashes, keys, list_moves, lists, object, scan, sets, sort
 from gossamer.commands import strings, zset_combine, zset_pops, zset_ranges, zsets
 from gossamer.commands.table import Command
-from gossamer.engine import client_commands, config_commands, connection_commands, info, introspection
+from gossamer.engine import client_commands, config_commands, connection_commands, debug_commands, info, introspection
 from gossamer.engine import observation_commands, pubsub_commands, server_commands, transactions
 from gossamer.persistence import commands as persistence_commands
 
@@ -30,6 +30,7 @@ def all_commands() -> tuple[Command, ...]:
         *introspection.COMMANDS,
         *info.COMMANDS,
         *observation_commands.COMMANDS,
+        *debug_commands.COMMANDS,
         *server_commands.COMMANDS,
         *persistence_commands.COMMANDS,
         *dump.COMMANDS,

@@ -36,7 +36,6 @@ class Cron:
         self.last_sample_us: i64 = 0
         self.last_second: i64 = 0
         self.timeout_s: i64 = 0
-        self.active_expire: bool = True  # DEBUG SET-ACTIVE-EXPIRE
         for name in ("timeout", "active-expire-effort", "hz"):
             config.on_change(name, self.configure)
         self.configure()
@@ -52,7 +51,7 @@ class Cron:
 
     def expire(self) -> int:
         """A slice of the expire cycle; answers the ms until the next."""
-        if self.active_expire and self.engine.state.expires_now:
+        if self.engine.active_expire and self.engine.state.expires_now:
             return self.expire_cycle.slow()
         return 100
 
@@ -76,7 +75,7 @@ class Cron:
 
     def fast_expire(self) -> None:
         """A short expire cycle at the end of a loop iteration, when the slow one could not finish."""
-        if self.active_expire and self.engine.state.expires_now:
+        if self.engine.active_expire and self.engine.state.expires_now:
             self.expire_cycle.fast()
 
     def sample(self, now_us: i64) -> None:

@@ -12,7 +12,7 @@ from gossamer.base.errors import CorruptError
 from gossamer.engine.config import Config
 from gossamer.engine.engine import GATE_DISK_ERROR, GATE_LOADING, Engine, InfoSource
 from gossamer.persistence.doors import Disk, EventLog
-from gossamer.persistence.loading import SnapshotLoading
+from gossamer.persistence.loading import SnapshotLoading, load_snapshot
 from gossamer.persistence.snapshot import SnapshotContent, Snapshots
 from gossamer.server.log import Log
 from gossamer.server.storage import SystemDisk, SystemProcesses
@@ -105,6 +105,25 @@ class Persistence(InfoSource):
         )
         self.log.notice(f"DB loaded from disk: {elapsed_s:.3f} seconds")
         return -1
+
+    def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
+        """DEBUG RELOAD; the error reply where it failed. With `merge`, keys that are there already stay."""
+        engine = self.engine
+        if save and not self.snapshots.save():
+            return b"ERR Error trying to save the DB, can't reload"
+        if flush:
+            for database in engine.keyspace.databases:
+                engine.touch_all_watched(database.index, -1)
+                database.clear()
+        try:
+            load_snapshot(
+                self.disk, self.snapshots.file_name(), engine.keyspace, self.config.flag("rdbchecksum"), merge
+            )
+        except (CorruptError, OSError) as error:
+            self.log.warning(f"DEBUG RELOAD: {error}")
+            return b"ERR Error trying to load the RDB dump, check server logs."
+        self.log.notice("DB reloaded by DEBUG RELOAD")
+        return None
 
     # -- cron ---------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ Server.
 import os
 import resource
 import socket
+import time
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -87,6 +88,18 @@ class ServerEngineHooks(EngineHooks):
 
     def shutdown(self, save: bool | None, now: bool, force: bool) -> bytes | None:
         return None if self.server.shut_down(save, force) else SHUTDOWN_REFUSED
+
+    def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
+        return self.server.persistence.reload(save, flush, merge)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(max(0.0, seconds))
+
+    def crash(self) -> None:
+        os.abort()
+
+    def log_notice(self, text: str) -> None:
+        self.server.log.notice(text)
 
     def log_bug(self, what: str, error: BaseException) -> None:
         self.server.log.warning(f"A bug in the command {what}: {error!r}")
