@@ -33,9 +33,13 @@ class Blocking:
         self.clients: dict[i64, Client] = {}
         self.ready: list[tuple[int, bytes]] = []
         self.ready_set: set[tuple[int, bytes]] = set()
-        self.deadlines: list[tuple[int, int]] = []  # (Unix ms, client id), a heap; stale entries are passed over
+        self.deadlines: list[
+            tuple[int, int]
+        ] = []  # (Unix ms, client id), a heap; stale entries are passed over
 
-    def block(self, client: Client, command: Command, argv: list[bytes], keys: list[bytes], until_ms: i64) -> None:
+    def block(
+        self, client: Client, command: Command, argv: list[bytes], keys: list[bytes], until_ms: i64
+    ) -> None:
         """Put a client to wait on keys of its selected database until a Unix time in ms (0: for ever)."""
         room = self.waiting[client.db.index]
         unique: list[bytes] = []

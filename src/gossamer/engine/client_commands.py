@@ -39,7 +39,9 @@ def client_list(client: Client, argv: list[bytes]) -> None:
         kind = argv[3].lower()
         if kind not in TYPES:
             raise CommandError(b"ERR Unknown client type '" + argv[3] + b"'")
-        clients = [other for other in clients if client_type(other) == (b"slave" if kind == b"replica" else kind)]
+        clients = [
+            other for other in clients if client_type(other) == (b"slave" if kind == b"replica" else kind)
+        ]
     elif len(argv) > 3 and argv[2].lower() == b"id":
         found: list[Client] = []
         for word in argv[3:]:

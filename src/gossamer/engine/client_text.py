@@ -67,7 +67,10 @@ def client_line(client: Client, now_us: i64) -> bytes:
         (b"qbuf", buffered),
         (b"qbuf-free", max(0, 16384 - int(buffered))),
         (b"argv-mem", 0),
-        (b"multi-mem", 0 if queued is None else sum([sum([len(word) for word in request]) for request in queued])),
+        (
+            b"multi-mem",
+            0 if queued is None else sum([sum([len(word) for word in request]) for request in queued]),
+        ),
         (b"rbs", 16384),
         (b"rbp", pending),
         (b"obl", pending),

@@ -90,9 +90,7 @@ def checked_client_name(name: bytes, what: bytes) -> None:
     """Refuse blanks, line breaks and anything beyond printable ASCII, as CLIENT SETNAME does."""
     for c in name:
         if c < 33 or c > 126:
-            raise CommandError(
-                b"ERR " + what + b" cannot contain spaces, newlines or special characters."
-            )
+            raise CommandError(b"ERR " + what + b" cannot contain spaces, newlines or special characters.")
 
 
 def hello(client: Client, argv: list[bytes]) -> None:
@@ -178,7 +176,14 @@ def reset(client: Client, argv: list[bytes]) -> None:
 
 
 COMMANDS: Final = (
-    Command(b"ping", ping, -1, "fast", "connection", tips=(b"request_policy:all_shards", b"response_policy:all_succeeded")),
+    Command(
+        b"ping",
+        ping,
+        -1,
+        "fast",
+        "connection",
+        tips=(b"request_policy:all_shards", b"response_policy:all_succeeded"),
+    ),
     Command(b"echo", echo, 2, "loading stale fast", "connection"),
     Command(b"auth", auth, -2, "noscript loading stale fast no_auth allow_busy", "connection"),
     Command(b"hello", hello, -1, "noscript loading stale fast no_auth allow_busy", "connection"),

@@ -18,7 +18,7 @@ from gossamer.rdb.payload import dump
 from gossamer.resp.errors import NO_SUCH_KEY, NOT_INTEGER
 
 DEBUG_REFUSED: Final = (
-    b"ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a "
+    b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a '
     b"local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 )
 PAYLOAD_ENVELOPE_BYTES: Final = 11  # type byte, version and check sum of a DUMP payload
@@ -31,7 +31,9 @@ def debug(client: Client, argv: list[bytes]) -> None:
     known = SUBCOMMANDS.get(argv[1].lower())
     if known is None or not known.fewest <= len(argv) <= known.most:
         raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for '" + argv[1][:128] + b"'. Try DEBUG HELP."
+            b"ERR unknown subcommand or wrong number of arguments for '"
+            + argv[1][:128]
+            + b"'. Try DEBUG HELP."
         )
     known.function(client, argv)
 

@@ -379,9 +379,15 @@ class Engine(KeyspaceListener):
             refusal = self.hooks.disk_error()
             if refusal is not None:
                 return self.refuse(client, command, refusal)
-        if client.gate & GATE_SUBSCRIBED and client.reply.protocol == 2 and command.name not in PUBSUB_CONTEXT:
+        if (
+            client.gate & GATE_SUBSCRIBED
+            and client.reply.protocol == 2
+            and command.name not in PUBSUB_CONTEXT
+        ):
             text = b"ERR Can't execute '" + command.full_name
-            text += b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+            text += (
+                b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+            )
             return self.refuse(client, command, text)
         if self.gate & GATE_LOADING and not flags & LOADING:
             return self.refuse(client, command, LOADING_ERROR)
@@ -639,7 +645,17 @@ class Engine(KeyspaceListener):
 
 
 PUBSUB_CONTEXT: Final = frozenset(
-    (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"ssubscribe", b"sunsubscribe", b"ping", b"quit", b"reset")
+    (
+        b"subscribe",
+        b"unsubscribe",
+        b"psubscribe",
+        b"punsubscribe",
+        b"ssubscribe",
+        b"sunsubscribe",
+        b"ping",
+        b"quit",
+        b"reset",
+    )
 )
 HTTP_WORDS: Final = frozenset((b"post", b"host:"))
 MULTI_CONTEXT: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))

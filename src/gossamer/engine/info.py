@@ -126,7 +126,8 @@ def latency_lines(commands: dict[bytes, Command], percentiles: list[float]) -> l
         if not command.histogram:
             continue
         parts = [
-            f"p{percentile:g}={float(percentile_us(command.histogram, percentile)):.3f}" for percentile in percentiles
+            f"p{percentile:g}={float(percentile_us(command.histogram, percentile)):.3f}"
+            for percentile in percentiles
         ]
         lines.append(b"latency_percentiles_usec_" + command.full_name + b":" + ",".join(parts).encode())
     return lines
@@ -150,7 +151,10 @@ def section_lines(engine: Engine, section: bytes, facts: Facts) -> list[bytes]:
     if section == b"latencystats":
         return latency_lines(engine.commands, engine.config.percentiles())
     if section == b"errorstats":
-        return [b"errorstat_%s:count=%d" % (word, count) for word, count in sorted(engine.statistics.errors.items())]
+        return [
+            b"errorstat_%s:count=%d" % (word, count)
+            for word, count in sorted(engine.statistics.errors.items())
+        ]
     if section == b"keyspace":
         return keyspace_lines(engine)
     lines: list[bytes] = []

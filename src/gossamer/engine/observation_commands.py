@@ -32,7 +32,9 @@ def slowlog_get(client: Client, argv: list[bytes]) -> None:
         if count < -1:
             raise CommandError(b"ERR count should be greater than or equal to -1")
     elif len(argv) > 3:
-        raise CommandError(b"ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.")
+        raise CommandError(
+            b"ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP."
+        )
     entries = slowlog.entries if count == -1 else slowlog.entries[:count]
     reply = client.reply
     reply.array(len(entries))
@@ -193,7 +195,7 @@ def latency_doctor(client: Client, argv: list[bytes]) -> None:
     engine = client.engine
     if engine.latency.threshold_ms == 0:
         text = (
-            "Latency monitoring is off. Switch it on with \"CONFIG SET latency-monitor-threshold <milliseconds>\" "
+            'Latency monitoring is off. Switch it on with "CONFIG SET latency-monitor-threshold <milliseconds>" '
             "and ask again when there was time for spikes to be seen.\n"
         )
     elif not engine.latency.series:
@@ -333,7 +335,9 @@ def memory_doctor(client: Client, argv: list[bytes]) -> None:
     resident = number(facts, b"used_memory_rss")
     findings: list[str] = []
     if used and resident / used > 1.4 and resident - used > 10 << 20:
-        findings.append(f"Resident memory is {resident / used:.2f} times what is in use: memory was freed recently.")
+        findings.append(
+            f"Resident memory is {resident / used:.2f} times what is in use: memory was freed recently."
+        )
     if used and number(facts, b"used_memory_peak") / used > 1.5:
         findings.append("The peak was more than half above what is in use now.")
     text = "\n".join(findings) if findings else "Nothing about the use of memory stands out."

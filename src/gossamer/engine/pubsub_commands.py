@@ -4,7 +4,6 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from gossamer.base.errors import CommandError
 from gossamer.base.glob import match
 from gossamer.commands.table import Command, KeySpec
 from gossamer.engine.client import Client
@@ -91,7 +90,9 @@ def pubsub_shardchannels(client: Client, argv: list[bytes]) -> None:
     client.reply.bulk_array(matching(list(client.engine.pubsub.shard_channels), argv))
 
 
-def write_subscriber_counts(client: Client, table: dict[bytes, dict[Client, None]], names: list[bytes]) -> None:
+def write_subscriber_counts(
+    client: Client, table: dict[bytes, dict[Client, None]], names: list[bytes]
+) -> None:
     client.reply.array(2 * i64(len(names)))
     for name in names:
         subscribers = table.get(name)

@@ -89,7 +89,9 @@ def gossamer_web(columns: int, spokes: int, rings: int, rng: Random64) -> str:
     reach = min(middle_x, middle_y) - 1
     angles = [2 * math.pi * (i + rng.below(1000) / 4000) / spokes for i in range(spokes)]
     for angle in angles:
-        canvas.line(middle_x, middle_y, middle_x + math.cos(angle) * reach, middle_y + math.sin(angle) * reach)
+        canvas.line(
+            middle_x, middle_y, middle_x + math.cos(angle) * reach, middle_y + math.sin(angle) * reach
+        )
     for ring in range(1, rings + 1):
         corners: list[tuple[float, float]] = []
         for angle in angles:

@@ -12,7 +12,9 @@ NEVER_US: Final = 1 << 62
 class SlowEntry:
     """One slow command; arguments are shortened as SLOWLOG GET shows them."""
 
-    def __init__(self, number: i64, at_s: i64, elapsed_us: i64, argv: list[bytes], peer: bytes, name: bytes) -> None:
+    def __init__(
+        self, number: i64, at_s: i64, elapsed_us: i64, argv: list[bytes], peer: bytes, name: bytes
+    ) -> None:
         self.number: i64 = number
         self.at_s: i64 = at_s
         self.elapsed_us: i64 = elapsed_us

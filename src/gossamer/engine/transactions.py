@@ -72,7 +72,12 @@ def watched_key_expired(client: Client) -> bool:
     now_ms: i64 = client.state.now_ms
     for watched in client.watches:
         table = client.keyspace.databases[watched.db_index].table
-        if not watched.was_expired and table.find(watched.key) and table.at_expire != 0 and table.at_expire < now_ms:
+        if (
+            not watched.was_expired
+            and table.find(watched.key)
+            and table.at_expire != 0
+            and table.at_expire < now_ms
+        ):
             return True
     return False
 

@@ -1,10 +1,35 @@
 """The command table, built from explicit groups."""
 
-from gossamer.commands import dump, expiry, hashes, keys, list_moves, lists, object, scan, sets, sort
-from gossamer.commands import strings, zset_combine, zset_pops, zset_ranges, zsets
+from gossamer.commands import (
+    dump,
+    expiry,
+    hashes,
+    keys,
+    list_moves,
+    lists,
+    object,
+    scan,
+    sets,
+    sort,
+    strings,
+    zset_combine,
+    zset_pops,
+    zset_ranges,
+    zsets,
+)
 from gossamer.commands.table import Command
-from gossamer.engine import client_commands, config_commands, connection_commands, debug_commands, info, introspection
-from gossamer.engine import observation_commands, pubsub_commands, server_commands, transactions
+from gossamer.engine import (
+    client_commands,
+    config_commands,
+    connection_commands,
+    debug_commands,
+    info,
+    introspection,
+    observation_commands,
+    pubsub_commands,
+    server_commands,
+    transactions,
+)
 from gossamer.persistence import commands as persistence_commands
 
 

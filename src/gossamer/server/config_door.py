@@ -36,9 +36,9 @@ class FileSystemDoor(ConfigDoor):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             try:
-                left = memoryview(content)
-                while left:
-                    left = left[os.write(descriptor, left) :]
+                written = 0
+                while written < len(content):
+                    written += os.write(descriptor, content[written:])
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -45,6 +45,7 @@ class Transport:
         """What the protocol itself has to send now."""
         raise NotImplementedError
 
+
 EARLY_FLUSH_BYTES: Final = 1 << 20
 
 

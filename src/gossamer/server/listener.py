@@ -20,7 +20,10 @@ class Listener(Endpoint):
     """One listening socket; each accepted socket goes to `welcome(sock, peer, local, over_tls)`."""
 
     def __init__(
-        self, sock: socket.socket, over_tls: bool, welcome: Callable[[socket.socket, bytes, bytes, bool], None]
+        self,
+        sock: socket.socket,
+        over_tls: bool,
+        welcome: Callable[[socket.socket, bytes, bytes, bool], None],
     ) -> None:
         self.socket = sock
         self.descriptor = sock.fileno()
@@ -41,7 +44,12 @@ class Listener(Endpoint):
             except OSError:
                 accepted.close()
                 continue
-            self.welcome(accepted, printable_address(family, peer, local), printable_address(family, local, local), self.over_tls)
+            self.welcome(
+                accepted,
+                printable_address(family, peer, local),
+                printable_address(family, local, local),
+                self.over_tls,
+            )
 
     def describe(self) -> bytes:
         """The value of INFO's listenerN."""
@@ -92,7 +100,7 @@ def listen_addresses(binds: list[str], port: int, backlog: int) -> list[socket.s
         optional = given.startswith("-")
         address = given[1:] if optional else given
         ipv6 = ":" in address
-        host = {"*": "0.0.0.0", "::*": "::"}.get(address, address)  # noqa: S104
+        host = {"*": "0.0.0.0", "::*": "::"}.get(address, address)
         try:
             sockets.append(listen_tcp(host, port, backlog, ipv6))
         except OSError as error:
@@ -101,7 +109,9 @@ def listen_addresses(binds: list[str], port: int, backlog: int) -> list[socket.s
                 continue
             for sock in sockets:
                 sock.close()
-            raise ListenError(f"Warning: Could not create server TCP listening socket {address}:{port}: bind: {error.strerror}") from error
+            raise ListenError(
+                f"Warning: Could not create server TCP listening socket {address}:{port}: bind: {error.strerror}"
+            ) from error
     return sockets
 
 

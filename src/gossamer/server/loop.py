@@ -93,7 +93,9 @@ class Loop:
         pending: i64 = connection.unsent_size + i64(len(connection.client.reply.out))
         if not connection.closed and self.hooks.output_limit_reached(connection.client, pending):
             self.engine.statistics.output_buffer_limit_disconnections += 1
-            self.note_closing(connection.client, "scheduled to be closed ASAP for overcoming of output buffer limits.")
+            self.note_closing(
+                connection.client, "scheduled to be closed ASAP for overcoming of output buffer limits."
+            )
             connection.close()
 
     def run(self) -> None:

@@ -66,7 +66,9 @@ class SelectorPoller(Poller):
     def poll(self, timeout_s: float) -> list[tuple[int, int]]:
         ready: list[tuple[int, int]] = []
         for key, events in self.selector.select(timeout_s):
-            mask = (READ if events & selectors.EVENT_READ else 0) | (WRITE if events & selectors.EVENT_WRITE else 0)
+            mask = (READ if events & selectors.EVENT_READ else 0) | (
+                WRITE if events & selectors.EVENT_WRITE else 0
+            )
             ready.append((key.fd, mask))
         return ready
 

@@ -189,7 +189,9 @@ class Server:
         if granted < wanted:
             self.maxclients = max(1, granted - DESCRIPTORS_RESERVED)
             self.config.put("maxclients", int(self.maxclients))
-            self.log.warning(f"maxclients has been reduced to {self.maxclients} to fit the limit of open files.")
+            self.log.warning(
+                f"maxclients has been reduced to {self.maxclients} to fit the limit of open files."
+            )
 
     def listen(self) -> None:
         """Open every listening socket; raises ListenError."""
@@ -237,7 +239,7 @@ class Server:
 
     def new_transport(self) -> Transport:
         """TLS for one more connection, by the settings of now."""
-        from gossamer.server import tls  # noqa: PLC0415 - costs start-up time that most servers need not pay
+        from gossamer.server import tls
 
         if self.tls_context is None:
             self.tls_context = tls.server_context(self.config)
@@ -247,7 +249,7 @@ class Server:
         """The certificates or their settings changed: build the context again, at once if it is in use."""
         self.tls_context = None
         if self.config.number("tls-port"):
-            from gossamer.server import tls  # noqa: PLC0415
+            from gossamer.server import tls
 
             try:
                 self.tls_context = tls.server_context(self.config)

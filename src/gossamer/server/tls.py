@@ -229,8 +229,9 @@ class TlsTransport(Transport):
 
     def encrypt(self, plaintext: bytes) -> None:
         view = memoryview(plaintext)
-        while view:
-            view = view[self.object.write(view) :]
+        written = 0
+        while written < len(view):
+            written += self.object.write(view[written:])
 
     def output(self) -> bytes:
         """What is to be sent to the peer now: handshake, alerts, session tickets."""
