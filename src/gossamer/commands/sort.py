@@ -171,6 +171,9 @@ def chosen_elements(session: Session, key: bytes, request: SortRequest) -> list[
     if isinstance(value, bytes):
         raise CommandError(WRONGTYPE)
     elements = elements_of(value)
+    if isinstance(value, ZSet) and value.packed() is not None:
+        value.become_large()  # Redis sorts by the large form, and keeps it
+        session.db.store(key, value)
     if request.unsorted and isinstance(value, Set) and request.store is not None:
         elements.sort(reverse=request.descending)
     elif request.unsorted:
