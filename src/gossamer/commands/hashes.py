@@ -10,14 +10,13 @@ from mypy_extensions import i64
 from gossamer.base.errors import CommandError
 from gossamer.base.numbers import (
     INT64_MAX,
-    INT64_MIN,
     NotANumber,
     NotFinite,
     add_long_double,
     format_int,
     is_infinite_long_double,
-    to_int64,
 )
+from gossamer.commands.arguments import integer_argument, integer_argument_or, negatable_argument
 from gossamer.commands.scan import (
     SCAN_HASH,
     parse_scan_cursor,
@@ -35,7 +34,6 @@ from gossamer.keyspace.events import NOTIFY_GENERIC, NOTIFY_HASH
 from gossamer.resp.errors import (
     NAN_OR_INFINITY,
     NOT_FLOAT,
-    NOT_INTEGER,
     OUT_OF_RANGE,
     OVERFLOW,
     SYNTAX,
@@ -45,9 +43,6 @@ from gossamer.resp.errors import (
 HASH_VALUE_NOT_INTEGER: Final = b"ERR hash value is not an integer"
 HASH_VALUE_NOT_FLOAT: Final = b"ERR hash value is not a float"
 INCREMENT_NOT_FINITE: Final = b"ERR value is NaN or Infinity"
-COUNT_OUT_OF_RANGE: Final = (
-    b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
-)
 _CHUNK: Final = 1024  # random elements drawn and written at a time
 _WITHVALUES_LIMIT: Final = INT64_MAX // 2
 
@@ -137,10 +132,7 @@ def hincrby(session: Session, argv: list[bytes]) -> None:
     """HINCRBY key field increment"""
     key = argv[1]
     field = argv[2]
-    try:
-        increment: i64 = to_int64(argv[3])
-    except NotANumber:
-        raise CommandError(NOT_INTEGER) from None
+    increment: i64 = integer_argument(argv[3])
     value = session.db.lookup_hash(key, True)
     old: i64 = 0
     if value is None:
@@ -148,10 +140,7 @@ def hincrby(session: Session, argv: list[bytes]) -> None:
     else:
         text = value.get(field)
         if text is not None:
-            try:
-                old = to_int64(text)
-            except NotANumber:
-                raise CommandError(HASH_VALUE_NOT_INTEGER) from None
+            old = integer_argument_or(text, HASH_VALUE_NOT_INTEGER)
     highest: i64 = INT64_MAX
     lowest: i64 = -highest - 1
     if (increment < 0 and old < lowest - increment) or (increment > 0 and old > highest - increment):
@@ -297,17 +286,6 @@ def hvals(session: Session, argv: list[bytes]) -> None:
         session.reply.bulk_array(value.values())
 
 
-def parse_random_count(argument: bytes) -> i64:
-    """The count of HRANDFIELD, SRANDMEMBER and ZRANDMEMBER: its absolute value must be a number, too."""
-    try:
-        count: i64 = to_int64(argument)
-    except NotANumber:
-        raise CommandError(NOT_INTEGER) from None
-    if count == INT64_MIN:
-        raise CommandError(COUNT_OUT_OF_RANGE)
-    return count
-
-
 def hrandfield(session: Session, argv: list[bytes]) -> None:
     """HRANDFIELD key [count [WITHVALUES]]"""
     reply = session.reply
@@ -320,7 +298,7 @@ def hrandfield(session: Session, argv: list[bytes]) -> None:
             value.random_pair(session.rng, flat)
             reply.bulk(flat[0])
         return
-    count: i64 = parse_random_count(argv[2])
+    count: i64 = negatable_argument(argv[2])
     with_values = len(argv) == 4
     if len(argv) > 4 or (with_values and argv[3].lower() != b"withvalues"):
         raise CommandError(SYNTAX)

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
 from gossamer.base.numbers import INT64_MAX
-from gossamer.commands.arguments import integer_argument, integer_argument_or
+from gossamer.commands.arguments import BELOW_NEGATABLE, integer_argument, integer_argument_or
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
 from gossamer.datatypes.lists import List
@@ -28,9 +28,6 @@ _RANK_IS_ZERO: Final = (
 )
 _NEGATIVE_COUNT: Final = b"ERR COUNT can't be negative"
 _NEGATIVE_MAXLEN: Final = b"ERR MAXLEN can't be negative"
-_BELOW_MINIMUM: Final = (
-    b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
-)
 _BOUNDED_COMPAT: Final = 72  # from here on the least 64-bit integer is refused where its negative is needed
 
 
@@ -39,7 +36,7 @@ def parse_negatable(argument: bytes, compat: i64) -> i64:
     value = integer_argument(argument)
     if value < -INT64_MAX:
         if compat >= _BOUNDED_COMPAT:
-            raise CommandError(_BELOW_MINIMUM)
+            raise CommandError(BELOW_NEGATABLE)
         value = -INT64_MAX
     return value
 

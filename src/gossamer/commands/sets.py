@@ -8,8 +8,8 @@ from typing import Final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
-from gossamer.base.numbers import NotANumber, format_int, is_int64, to_int64
-from gossamer.commands.hashes import parse_random_count
+from gossamer.base.numbers import format_int, is_int64
+from gossamer.commands.arguments import integer_argument_or, negatable_argument
 from gossamer.commands.scan import (
     SCAN_SET,
     parse_scan_cursor,
@@ -203,9 +203,9 @@ def spop(session: Session, argv: list[bytes]) -> None:
 
 def spop_count(session: Session, key: bytes, argument: bytes) -> None:
     """SPOP with a count: replicas are told which members went."""
-    if not is_int64(argument) or to_int64(argument) < 0:
+    count: i64 = integer_argument_or(argument, MUST_BE_POSITIVE)
+    if count < 0:
         raise CommandError(MUST_BE_POSITIVE)
-    count: i64 = to_int64(argument)
     value = session.db.lookup_set(key, True)
     if value is None or count == 0:
         session.reply.set(0)
@@ -244,7 +244,7 @@ def srandmember(session: Session, argv: list[bytes]) -> None:
         else:
             reply.bulk(value.random_member(session.rng))
         return
-    count: i64 = parse_random_count(argv[2])
+    count: i64 = negatable_argument(argv[2])
     value = session.db.lookup_set(argv[1], False)
     if value is None or count == 0:
         reply.array(0)
@@ -366,9 +366,9 @@ def sdiff(session: Session, argv: list[bytes]) -> None:
 def sintercard(session: Session, argv: list[bytes]) -> None:
     """SINTERCARD numkeys key [key ...] [LIMIT limit]"""
     size: i64 = len(argv)
-    if not is_int64(argv[1]) or to_int64(argv[1]) < 1:
+    keys: i64 = integer_argument_or(argv[1], NUMKEYS_NOT_POSITIVE)
+    if keys < 1:
         raise CommandError(NUMKEYS_NOT_POSITIVE)
-    keys: i64 = to_int64(argv[1])
     if keys > size - 2:
         raise CommandError(TOO_MANY_KEYS)
     limit: i64 = 0
@@ -376,10 +376,7 @@ def sintercard(session: Session, argv: list[bytes]) -> None:
     while index < size:
         if argv[index].lower() != b"limit" or index + 1 == size:
             raise CommandError(SYNTAX)
-        try:
-            limit = to_int64(argv[index + 1])
-        except NotANumber:
-            limit = -1
+        limit = integer_argument_or(argv[index + 1], LIMIT_NEGATIVE)
         if limit < 0:
             raise CommandError(LIMIT_NEGATIVE)
         index += 2

@@ -9,7 +9,8 @@ from librt.strings import read_f64_le
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
-from gossamer.base.numbers import NotANumber, format_double_17, parse_double, to_int64
+from gossamer.base.numbers import NotANumber, format_double_17, parse_double
+from gossamer.commands.arguments import negatable_argument
 from gossamer.commands.scan import (
     SCAN_ZSET,
     parse_scan_cursor,
@@ -34,16 +35,12 @@ from gossamer.datatypes.zsets import (
     ZSet,
 )
 from gossamer.keyspace.events import NOTIFY_GENERIC, NOTIFY_ZSET
-from gossamer.resp.errors import NOT_FLOAT, NOT_INTEGER, OUT_OF_RANGE, SYNTAX, wrong_arity
+from gossamer.resp.errors import NOT_FLOAT, OUT_OF_RANGE, SYNTAX, wrong_arity
 
 _NX_AND_XX: Final = b"ERR XX and NX options at the same time are not compatible"
 _GT_LT_AND_NX: Final = b"ERR GT, LT, and/or NX options at the same time are not compatible"
 _INCR_ONE_PAIR: Final = b"ERR INCR option supports a single increment-element pair"
 _SCORE_IS_NAN: Final = b"ERR resulting score is not a number (NaN)"
-_COUNT_BELOW_MINIMUM: Final = (
-    b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
-)
-_INT64_MIN: Final = -0x8000000000000000
 _HALF_INT64_MAX: Final = 0x7FFFFFFFFFFFFFFF // 2
 
 
@@ -297,7 +294,7 @@ def zrandmember(session: Session, argv: list[bytes]) -> None:
         zset.collect_members(session.rng.below(zset.length()), 1, members)
         reply.bulk(members[0])
         return
-    count = parse_sample_count(argv[2])
+    count = negatable_argument(argv[2])
     if size > 4 or (size == 4 and argv[3].upper() != b"WITHSCORES"):
         raise CommandError(SYNTAX)
     with_scores = size == 4
@@ -322,16 +319,6 @@ def zrandmember(session: Session, argv: list[bytes]) -> None:
         if with_scores:
             reply.double(scores[i])
         i += 1
-
-
-def parse_sample_count(argument: bytes) -> i64:
-    try:
-        count: i64 = to_int64(argument)
-    except NotANumber:
-        raise CommandError(NOT_INTEGER) from None
-    if count == _INT64_MIN:
-        raise CommandError(_COUNT_BELOW_MINIMUM)
-    return count
 
 
 def reply_repeating_sample(session: Session, zset: ZSet, count: i64, with_scores: bool) -> None:
