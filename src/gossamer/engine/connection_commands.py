@@ -160,7 +160,7 @@ def reset(client: Client, argv: list[bytes]) -> None:
     engine.end_monitor(client)
     if client.queued is not None:
         engine.discard_transaction(client)
-    engine.unwatch(client)
+    engine.watches.forget(client)
     engine.pubsub.forget(client)
     client.db = client.keyspace.databases[0]
     client.reply.protocol = 2

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
 from gossamer.base.clock import Clock
 from gossamer.base.errors import CommandError
@@ -40,14 +40,15 @@ from gossamer.engine.client import (
     REPLY_ON,
     REPLY_SKIP,
     Client,
-    Watch,
 )
 from gossamer.engine.config import Config
+from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
 from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.slowlog import SlowLog
 from gossamer.engine.snapshot_door import SnapshotDoor
 from gossamer.engine.statistics import Statistics, record_latency
+from gossamer.engine.watches import Watches
 from gossamer.keyspace.events import KeyspaceListener
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
@@ -65,55 +66,6 @@ GATE_PAUSED: Final = 1 << 3
 GATE_MONITORS: Final = 1 << 4
 
 NAME_CACHE_MAX: Final = 4096
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class InfoSource:
-    """A part of the server that knows values of INFO fields."""
-
-    def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
-        """Put field names and values into facts."""
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class WriteFeed:
-    """Who sees every write in the form that AOF and replicas need."""
-
-    def feed(self, db_index: i64, commands: list[list[bytes]]) -> None:
-        """The effects of one command or transaction, in order; more than one belong together (MULTI/EXEC)."""
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class EngineHooks:
-    """What the engine asks of the server layer."""
-
-    def free_memory(self) -> bool:
-        """Evict until the limit is met; False where it cannot be."""
-        return True
-
-    def disk_error(self) -> bytes | None:
-        """The MISCONF reply that refuses writes now, or None."""
-        return None
-
-    def shutdown(self, save: bool | None, now: bool, force: bool) -> bytes | None:
-        """End the server (save: None asks the configuration); the error reply where it must not end."""
-        return b"ERR this server cannot be shut down by a client"
-
-    def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
-        """DEBUG RELOAD: save, empty and load the data set; the error reply where that failed."""
-        return b"ERR this server has no files"
-
-    def sleep(self, seconds: float) -> None:
-        """Let everybody wait (DEBUG SLEEP)."""
-
-    def crash(self) -> None:
-        """End the process at once, as a crash would."""
-
-    def log_notice(self, text: str) -> None:
-        """A line for the log."""
-
-    def log_bug(self, what: str, error: BaseException) -> None:
-        """A handler's bug: it costs one client its reply."""
 
 
 @final
@@ -136,8 +88,7 @@ class Engine(KeyspaceListener):
         self.pending: list[Client] = []
         self.monitors: list[Client] = []
         self.blocking: Blocking = Blocking(databases)
-        self.watched: list[dict[bytes, list[Watch]]] = [{} for _ in range(databases)]
-        self.watched_keys: i64 = 0
+        self.watches: Watches = Watches(self.keyspace)
         self.pubsub: PubSub = PubSub()
         self.statistics: Statistics = Statistics(self.now_us)
         self.slowlog: SlowLog = SlowLog()
@@ -179,7 +130,7 @@ class Engine(KeyspaceListener):
         client.closed = True
         if client.blocked_command is not None:
             self.blocking.release(client)
-        self.unwatch(client)
+        self.watches.forget(client)
         self.pubsub.forget(client)
         self.end_monitor(client)
         self.clients.pop(client.client_id, None)
@@ -544,8 +495,8 @@ class Engine(KeyspaceListener):
         self.pubsub.keyspace_event(self.state.notify_mask, event, key, db_index)
 
     def on_modified(self, key: bytes, db_index: i64) -> None:
-        if self.watched_keys != 0:
-            self.touch_watched(key, db_index)
+        if self.watches.count != 0:
+            self.watches.touch(key, db_index)
         if self.blocking.waiting_keys != 0:
             self.blocking.note_modified(key, db_index)
 
@@ -556,76 +507,24 @@ class Engine(KeyspaceListener):
                 self.flush_effects()
 
     def on_emptying(self, db_index: i64) -> None:
-        if self.watched_keys != 0:
-            self.touch_all_watched(db_index, -1)
+        if self.watches.count != 0:
+            self.watches.touch_all(db_index, -1)
 
     def on_swapping(self, first: i64, second: i64) -> None:
-        if self.watched_keys != 0:
-            self.touch_all_watched(first, second)
-            self.touch_all_watched(second, first)
+        if self.watches.count != 0:
+            self.watches.touch_all(first, second)
+            self.watches.touch_all(second, first)
 
     def on_swapped(self, first: i64, second: i64) -> None:
         self.blocking.note_database_changed(first)
         self.blocking.note_database_changed(second)
-
-    # -- WATCH --------------------------------------------------------------------------------------------
-
-    def watch(self, client: Client, key: bytes) -> None:
-        """Let the client's next EXEC fail if the key changes before."""
-        db_index: i64 = client.db.index
-        for known in client.watches:
-            if known.key == key and known.db_index == db_index:
-                return
-        table = client.db.table
-        expired: bool = table.find(key) and table.at_expire != 0 and table.at_expire < self.state.now_ms
-        watch = Watch(client, db_index, key, expired)
-        client.watches.append(watch)
-        room = self.watched[db_index]
-        line = room.get(key)
-        if line is None:
-            room[key] = [watch]
-        else:
-            line.append(watch)
-        self.watched_keys += 1
-
-    def unwatch(self, client: Client) -> None:
-        """Forget every key that the client watches."""
-        for watch in client.watches:
-            room = self.watched[watch.db_index]
-            line = room[watch.key]
-            line.remove(watch)
-            if not line:
-                del room[watch.key]
-            self.watched_keys -= 1
-        client.watches = []
-        client.watch_dirty = False
-
-    def touch_watched(self, key: bytes, db_index: i64) -> None:
-        line = self.watched[db_index].get(key)
-        if line is None:
-            return
-        for watch in line:
-            if watch.was_expired and not self.keyspace.databases[db_index].table.find(key):
-                # It was expired already when it was watched: that it is removed now changes nothing.
-                watch.was_expired = False
-                continue
-            watch.client.watch_dirty = True
-
-    def touch_all_watched(self, db_index: i64, other: i64) -> None:
-        """A database is about to be emptied (other < 0) or exchanged with another: watched keys change."""
-        databases = self.keyspace.databases
-        for key, line in self.watched[db_index].items():
-            there: bool = databases[db_index].table.find(key)
-            if there or (other >= 0 and databases[other].table.find(key)):
-                for watch in line:
-                    watch.client.watch_dirty = True
 
     def discard_transaction(self, client: Client) -> None:
         """Leave MULTI: forget the queue and the watches."""
         client.queued = None
         client.queue_broken = False
         client.gate &= ~GATE_MULTI
-        self.unwatch(client)
+        self.watches.forget(client)
 
     # -- monitors -----------------------------------------------------------------------------------------
 

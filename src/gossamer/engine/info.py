@@ -4,7 +4,8 @@ from typing import Final
 
 from gossamer.commands.table import Command
 from gossamer.engine.client import Client
-from gossamer.engine.engine import Engine, InfoSource
+from gossamer.engine.doors import InfoSource
+from gossamer.engine.engine import Engine
 from gossamer.engine.info_fields import DEFAULT, NOT_IN_ALL, SECTIONS, fields_of
 from gossamer.engine.statistics import percentile_us
 
@@ -56,7 +57,7 @@ class EngineFacts(InfoSource):
         )
         facts[b"pubsub_clients"] = sum([1 for client in engine.clients.values() if client.is_subscribed()])
         facts[b"watching_clients"] = sum([1 for client in engine.clients.values() if client.watches])
-        facts[b"total_watched_keys"] = sum([len(room) for room in engine.watched])
+        facts[b"total_watched_keys"] = sum([len(room) for room in engine.watches.rooms])
         facts[b"total_blocking_keys"] = engine.blocking.waiting_keys
         facts[b"rdb_changes_since_last_save"] = state.dirty
         facts[b"total_connections_received"] = statistics.connections_received

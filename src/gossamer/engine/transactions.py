@@ -31,12 +31,12 @@ def watch(client: Client, argv: list[bytes]) -> None:
         raise CommandError(b"ERR WATCH inside MULTI is not allowed")
     if not client.watch_dirty:
         for key in argv[1:]:
-            client.engine.watch(client, key)
+            client.engine.watches.add(client, key)
     client.reply.ok()
 
 
 def unwatch(client: Client, argv: list[bytes]) -> None:
-    client.engine.unwatch(client)
+    client.engine.watches.forget(client)
     client.reply.ok()
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from gossamer import __version__
 from gossamer.base.build import compiled
-from gossamer.engine.engine import InfoSource
+from gossamer.engine.doors import InfoSource
 from gossamer.engine.info import human_bytes, ratio
 from gossamer.server.listener import Listener
 from gossamer.server.memory import MemoryAccount, resident_bytes

@@ -10,7 +10,8 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CorruptError
 from gossamer.engine.config import Config
-from gossamer.engine.engine import GATE_DISK_ERROR, GATE_LOADING, Engine, InfoSource
+from gossamer.engine.doors import InfoSource
+from gossamer.engine.engine import GATE_DISK_ERROR, GATE_LOADING, Engine
 from gossamer.persistence.doors import Disk, EventLog
 from gossamer.persistence.loading import SnapshotLoading, load_snapshot
 from gossamer.persistence.snapshot import SnapshotContent, Snapshots
@@ -113,7 +114,7 @@ class Persistence(InfoSource):
             return b"ERR Error trying to save the DB, can't reload"
         if flush:
             for database in engine.keyspace.databases:
-                engine.touch_all_watched(database.index, -1)
+                engine.watches.touch_all(database.index, -1)
                 database.clear()
         try:
             load_snapshot(

@@ -19,7 +19,8 @@ from gossamer.base.rng import Random64
 from gossamer.engine.client import GATE_SUBSCRIBED, Client
 from gossamer.engine.config import NORMAL, PUBSUB, Config
 from gossamer.engine.config_commands import EngineSettings
-from gossamer.engine.engine import Engine, EngineHooks
+from gossamer.engine.doors import EngineHooks
+from gossamer.engine.engine import Engine
 from gossamer.engine.info import EngineFacts
 from gossamer.keyspace.eviction import Evictor
 from gossamer.server.clock import SystemClock

@@ -1,0 +1,55 @@
+"""What the engine asks of the layers above it: small interfaces that they implement.
+
+Each one's own version here does nothing, so that an engine stands without any server around it.
+"""
+
+from mypy_extensions import i64, mypyc_attr
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class InfoSource:
+    """A part of the server that knows values of INFO fields."""
+
+    def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
+        """Put field names and values into facts."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class WriteFeed:
+    """Who sees every write in the form that AOF and replicas need."""
+
+    def feed(self, db_index: i64, commands: list[list[bytes]]) -> None:
+        """The effects of one command or transaction, in order; more than one belong together (MULTI/EXEC)."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class EngineHooks:
+    """What the engine asks of the server layer."""
+
+    def free_memory(self) -> bool:
+        """Evict until the limit is met; False where it cannot be."""
+        return True
+
+    def disk_error(self) -> bytes | None:
+        """The MISCONF reply that refuses writes now, or None."""
+        return None
+
+    def shutdown(self, save: bool | None, now: bool, force: bool) -> bytes | None:
+        """End the server (save: None asks the configuration); the error reply where it must not end."""
+        return b"ERR this server cannot be shut down by a client"
+
+    def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
+        """DEBUG RELOAD: save, empty and load the data set; the error reply where that failed."""
+        return b"ERR this server has no files"
+
+    def sleep(self, seconds: float) -> None:
+        """Let everybody wait (DEBUG SLEEP)."""
+
+    def crash(self) -> None:
+        """End the process at once, as a crash would."""
+
+    def log_notice(self, text: str) -> None:
+        """A line for the log."""
+
+    def log_bug(self, what: str, error: BaseException) -> None:
+        """A handler's bug: it costs one client its reply."""
