@@ -261,4 +261,5 @@ class Connection(Endpoint):
         self.engine.free_client(self.client)
         self.unsent = []
         self.unsent_size = 0
+        self.client.door = ClientDoor()  # no cycle may stay: the collector is off
         self.socket.close()
