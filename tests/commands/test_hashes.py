@@ -35,6 +35,15 @@ def test_a_field_without_value_is_a_wrong_number_of_arguments(caller: Caller, na
     assert caller.content() == {}
 
 
+def test_every_field_counts_as_a_change(caller: Caller) -> None:
+    caller.line("HSET h a 1 b 2 c 3")
+    assert caller.state.dirty == 3
+    caller.line("HSET h a 1 d 9")
+    assert caller.state.dirty == 5
+    caller.line("HDEL h a b x")
+    assert caller.state.dirty == 7
+
+
 def test_hsetnx_never_overwrites(caller: Caller) -> None:
     assert caller.line("HSETNX h a 1") == 1
     assert caller.line("HSETNX h a 2") == 0

@@ -37,6 +37,17 @@ def test_sadd_says_nothing_when_nothing_is_new(caller: Caller) -> None:
     assert caller.modified == []
 
 
+def test_every_member_counts_as_a_change(caller: Caller) -> None:
+    fill(caller, "s", "a", "b", "c", "d")
+    assert caller.state.dirty == 4
+    caller.line("SREM s a b x")
+    assert caller.state.dirty == 6
+    caller.line("SADD s 1 2 c")
+    assert caller.state.dirty == 8
+    caller.line("SPOP s 3")
+    assert caller.state.dirty == 11
+
+
 def test_the_last_member_takes_the_key_with_it(caller: Caller) -> None:
     fill(caller, "s", "a", "b")
     assert caller.line("SREM s a x") == 1

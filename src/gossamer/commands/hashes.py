@@ -73,6 +73,7 @@ def set_fields(session: Session, argv: list[bytes], name: bytes) -> i64:
     if before is None or value.packed() is not before:
         session.db.store(key, value)
     session.changed(key, NOTIFY_HASH, b"hset")
+    session.state.dirty += (size - 4) >> 1  # every pair counts as a change
     return added
 
 
@@ -123,6 +124,7 @@ def hdel(session: Session, argv: list[bytes]) -> None:
         else:
             session.db.store(key, value)
         session.changed(key, NOTIFY_HASH, b"hdel")
+        session.state.dirty += removed - 1
         if empty:
             session.notify(NOTIFY_GENERIC, b"del", key)
     session.reply.integer(removed)

@@ -54,6 +54,7 @@ def sadd(session: Session, argv: list[bytes]) -> None:
     if added > 0:
         session.db.store(key, value)
         session.changed(key, NOTIFY_SET, b"sadd")
+        session.state.dirty += added - 1
     session.reply.integer(added)
 
 
@@ -82,6 +83,7 @@ def srem(session: Session, argv: list[bytes]) -> None:
             index += 1
         if removed > 0:
             store_or_delete(session, key, value, b"srem")
+            session.state.dirty += removed - 1
     session.reply.integer(removed)
 
 
@@ -222,6 +224,7 @@ def spop_count(session: Session, key: bytes, argument: bytes) -> None:
     members = value.take_random(session.rng, count)
     session.db.store(key, value)
     session.changed(key, NOTIFY_SET, b"spop")
+    session.state.dirty += count - 1
     step: i64 = _CHUNK if compat >= 72 else 1
     start: i64 = 0
     while start < count:
