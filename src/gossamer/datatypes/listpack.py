@@ -133,11 +133,11 @@ def encoded_size(element: bytes) -> i64:
 
 def _write_integer(writer: BytesWriter, value: i64) -> None:
     if 0 <= value <= 127:
-        writer.append(value)
+        writer.append(u8(value))
         writer.append(1)
     elif -4096 <= value <= 4095:
-        writer.append(0xC0 | ((value >> 8) & 0x1F))
-        writer.append(value & 0xFF)
+        writer.append(u8(0xC0 | ((value >> 8) & 0x1F)))
+        writer.append(u8(value & 0xFF))
         writer.append(2)
     elif -32768 <= value <= 32767:
         writer.append(0xF1)
@@ -145,9 +145,9 @@ def _write_integer(writer: BytesWriter, value: i64) -> None:
         writer.append(3)
     elif -8388608 <= value <= 8388607:
         writer.append(0xF2)
-        writer.append(value & 0xFF)
-        writer.append((value >> 8) & 0xFF)
-        writer.append((value >> 16) & 0xFF)
+        writer.append(u8(value & 0xFF))
+        writer.append(u8((value >> 8) & 0xFF))
+        writer.append(u8((value >> 16) & 0xFF))
         writer.append(4)
     elif -2147483648 <= value <= 2147483647:
         writer.append(0xF3)
@@ -162,13 +162,13 @@ def _write_integer(writer: BytesWriter, value: i64) -> None:
 def _write_backlen(writer: BytesWriter, size: i64) -> None:
     count: i64 = _backlen_bytes(size)
     if count == 1:
-        writer.append(size)
+        writer.append(u8(size))
         return
     shift: i64 = 7 * (count - 1)
-    writer.append((size >> shift) & 0x7F)
+    writer.append(u8((size >> shift) & 0x7F))
     while shift > 0:
         shift -= 7
-        writer.append(((size >> shift) & 0x7F) | 0x80)
+        writer.append(u8(((size >> shift) & 0x7F) | 0x80))
 
 
 def write_element(writer: BytesWriter, element: bytes) -> None:
@@ -179,19 +179,19 @@ def write_element(writer: BytesWriter, element: bytes) -> None:
         return
     size: i64 = len(element)
     if size < 64:
-        writer.append(0x80 | size)
+        writer.append(u8(0x80 | size))
         writer.write(element)
-        writer.append(size + 1)
+        writer.append(u8(size + 1))
         return
     if size < 4096:
-        writer.append(0xE0 | (size >> 8))
-        writer.append(size & 0xFF)
+        writer.append(u8(0xE0 | (size >> 8)))
+        writer.append(u8(size & 0xFF))
     else:
         writer.append(0xF0)
-        writer.append(size & 0xFF)
-        writer.append((size >> 8) & 0xFF)
-        writer.append((size >> 16) & 0xFF)
-        writer.append((size >> 24) & 0xFF)
+        writer.append(u8(size & 0xFF))
+        writer.append(u8((size >> 8) & 0xFF))
+        writer.append(u8((size >> 16) & 0xFF))
+        writer.append(u8((size >> 24) & 0xFF))
     writer.write(element)
     _write_backlen(writer, _string_bytes(size))
 

@@ -8,7 +8,7 @@ Knows the two formats and nothing else. Interpreted, the same loop is merely cor
 from typing import Final
 
 from librt.strings import BytesWriter, read_i64_le, write_i16_le, write_i32_le, write_i64_le
-from mypy_extensions import i16, i32, i64
+from mypy_extensions import i16, i32, i64, u8
 
 from gossamer.base.numbers import format_int
 from gossamer.datatypes import listpack
@@ -18,6 +18,8 @@ _HEAD: Final = 0x0A0D3024  # "$0\r\n" as a little-endian i32; a length below 10 
 _HEAD_START: Final = (
     0x0D303024  # "$00\r", likewise with the tens in the second byte and the ones in the third
 )
+_PAIR_OF_WORDS: Final = 10000000000000000  # 16 digits: what two stores of eight bytes can hold
+_READY_MADE: Final = 10000  # below, format_int looks its answer up
 _COPY_BYTES: Final = 64  # longer strings are written as a slice
 
 
@@ -41,11 +43,49 @@ def write_bulk(out: BytesWriter, element: bytes) -> None:
     write_i16_le(out, i16(_CRLF))
 
 
+def write_integer_bulk(out: BytesWriter, value: i64) -> None:
+    """An integer as a bulk string."""
+    if 0 <= value < _READY_MADE or not -_PAIR_OF_WORDS < value < _PAIR_OF_WORDS:
+        write_bulk(out, format_int(value))
+        return
+    magnitude: i64 = -value if value < 0 else value
+    digits: i64 = 1
+    bound: i64 = 10
+    while bound <= magnitude:
+        bound *= 10
+        digits += 1
+    if value < 0:
+        write_head(out, digits + 1)
+        out.append(45)
+    else:
+        write_head(out, digits)
+    if digits > 8:
+        high: i64 = magnitude // 100000000
+        _write_digits(out, high, digits - 8)
+        _write_digits(out, magnitude - high * 100000000, 8)
+    else:
+        _write_digits(out, magnitude, digits)
+    write_i16_le(out, i16(_CRLF))
+
+
+def _write_digits(out: BytesWriter, magnitude: i64, digits: i64) -> None:
+    """Up to eight digits in one store, the last one in the highest byte; what is too much is cut off."""
+    word: i64 = 0
+    left: i64 = digits
+    while left > 0:
+        rest: i64 = magnitude // 10
+        word = (word << 8) | (magnitude - rest * 10 + 48)
+        magnitude = rest
+        left -= 1
+    write_i64_le(out, word)
+    out.truncate(len(out) - (8 - digits))
+
+
 def write_entry(out: BytesWriter, lp: bytes, pos: i64) -> None:
     """The entry at `pos` as one bulk string."""
     byte: i64 = lp[pos]
     if listpack.is_integer_at(lp, pos):
-        write_bulk(out, format_int(listpack.integer_at(lp, pos)))
+        write_integer_bulk(out, listpack.integer_at(lp, pos))
         return
     start: i64 = pos + 1 if byte < 0xC0 else listpack.string_start(lp, pos)
     stop: i64 = start + (byte & 0x3F) if byte < 0xC0 else listpack.string_end(lp, pos)
@@ -64,7 +104,7 @@ def write_entry(out: BytesWriter, lp: bytes, pos: i64) -> None:
         out.truncate(len(out) - (8 - rest))
         start = stop
     while start < stop:
-        out.append(lp[start])
+        out.append(u8(lp[start]))
         start += 1
     write_i16_le(out, i16(_CRLF))
 
@@ -76,15 +116,5 @@ def write_run(out: BytesWriter, lp: bytes, pos: i64, n: i64) -> i64:
     while written < n and pos < end:
         write_entry(out, lp, pos)
         pos += listpack.entry_bytes(lp, pos)
-        written += 1
-    return written
-
-
-def write_run_backwards(out: BytesWriter, lp: bytes, pos: i64, n: i64) -> i64:
-    """Up to `n` entries from `pos` on, towards the first, as bulk strings; returns how many there were."""
-    written: i64 = 0
-    while written < n and pos >= 0:
-        write_entry(out, lp, pos)
-        pos = listpack.previous_position(lp, pos)
         written += 1
     return written

@@ -30,7 +30,7 @@ from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, wr
 from librt.vecs import append as vec_append
 from librt.vecs import pop as vec_pop
 from librt.vecs import vec
-from mypy_extensions import i32, i64
+from mypy_extensions import i32, i64, u8
 
 from gossamer.base.rng import Random64
 
@@ -222,15 +222,15 @@ class PackedTable:
         if expire_ms != 0:
             meta |= META_EXPIRE
             length += 8
-        writer.append((hashed >> 48) & 0xFF)
-        writer.append(length & 0xFF)
-        writer.append((length >> 8) & 0xFF)
-        writer.append(meta & 0xFF)
-        writer.append(key_bytes & 0xFF)
+        writer.append(u8((hashed >> 48) & 0xFF))
+        writer.append(u8(length & 0xFF))
+        writer.append(u8((length >> 8) & 0xFF))
+        writer.append(u8(meta & 0xFF))
+        writer.append(u8(key_bytes & 0xFF))
         extra: i64 = self.new_extra
         i: i64 = 0
         while i < self.extra:
-            writer.append(extra & 0xFF)
+            writer.append(u8(extra & 0xFF))
             extra >>= 8
             i += 1
         if expire_ms != 0:
@@ -336,10 +336,10 @@ class PackedTable:
         writer.truncate(0)
         writer.write(bucket[:entry])
         writer.write(bucket[self.at_end :])
-        writer.append(bucket[entry])
-        writer.append(length & 0xFF)
-        writer.append((length >> 8) & 0xFF)
-        writer.append(meta & 0xFF)
+        writer.append(u8(bucket[entry]))
+        writer.append(u8(length & 0xFF))
+        writer.append(u8((length >> 8) & 0xFF))
+        writer.append(u8(meta & 0xFF))
         writer.write(bucket[entry + 4 : self.at_extra + self.extra])
         if expire_ms != 0:
             write_i64_le(writer, expire_ms)

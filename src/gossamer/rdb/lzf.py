@@ -16,7 +16,7 @@ from typing import Final, final
 
 from librt.strings import BytesWriter
 from librt.vecs import vec
-from mypy_extensions import i32, i64
+from mypy_extensions import i32, i64, u8
 
 from gossamer.base.errors import CorruptError
 
@@ -46,7 +46,7 @@ def decompress(data: bytes, size: i64, offset: i64 = -1) -> bytes:
             if run < 8:
                 stop = position + run
                 while position < stop:
-                    writer.append(data[position])
+                    writer.append(u8(data[position]))
                     position += 1
             else:
                 writer.write(data[position : position + run])
@@ -142,13 +142,13 @@ class Compressor:
             length = _match_length(data, reference, position, size)
             code = length - 2
             if code < 7:
-                writer.append((distance >> 8) + (code << 5))
+                writer.append(u8((distance >> 8) + (code << 5)))
                 made += 3
             else:
-                writer.append((distance >> 8) + 224)
-                writer.append(code - 7)
+                writer.append(u8((distance >> 8) + 224))
+                writer.append(u8(code - 7))
                 made += 4
-            writer.append(distance & 0xFF)
+            writer.append(u8(distance & 0xFF))
             position += length
             literal = position
             if position >= last:
@@ -171,10 +171,10 @@ class Compressor:
 
 
 def _write_literals(writer: BytesWriter, data: bytes, start: i64, stop: i64) -> None:
-    writer.append(stop - start - 1)
+    writer.append(u8(stop - start - 1))
     if stop - start < 8:
         while start < stop:
-            writer.append(data[start])
+            writer.append(u8(data[start]))
             start += 1
     else:
         writer.write(data[start:stop])

@@ -15,7 +15,7 @@ from librt.strings import (
     write_i64_be,
     write_i64_le,
 )
-from mypy_extensions import i16, i32, i64
+from mypy_extensions import i16, i32, i64, u8
 
 from gossamer.rdb.format import COMPRESS_MIN_BYTES, VERSION_DEFAULT
 from gossamer.rdb.lzf import Compressor
@@ -65,7 +65,7 @@ class Output:
             sink(self.drain())
 
     def byte(self, value: i64) -> None:
-        self.writer.append(value)
+        self.writer.append(u8(value))
 
     def raw(self, data: bytes) -> None:
         self.writer.write(data)
@@ -79,10 +79,10 @@ class Output:
     def length(self, value: i64) -> None:
         writer = self.writer
         if value < 64:
-            writer.append(value)
+            writer.append(u8(value))
         elif value < 16384:
-            writer.append(0x40 | (value >> 8))
-            writer.append(value & 0xFF)
+            writer.append(u8(0x40 | (value >> 8)))
+            writer.append(u8(value & 0xFF))
         elif value < 0x80000000:
             writer.append(0x80)
             write_i32_be(writer, i32(value))
@@ -113,7 +113,7 @@ class Output:
             if size > 0 and self._integer(data, size):
                 return
             writer = self.writer
-            writer.append(size)
+            writer.append(u8(size))
             writer.write(data)
             return
         if size >= COMPRESS_MIN_BYTES:
@@ -153,7 +153,7 @@ class Output:
         writer = self.writer
         if -128 <= value <= 127:
             writer.append(0xC0)
-            writer.append(value & 0xFF)
+            writer.append(u8(value & 0xFF))
         elif -32768 <= value <= 32767:
             writer.append(0xC1)
             write_i16_le(writer, i16(value))
