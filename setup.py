@@ -35,12 +35,11 @@ HOT_MODULES_FILE = SOURCES / "gossamer" / "base" / "build.py"
 CACHE = ROOT / "build" / "compiled" / f"{sys.implementation.cache_tag}-{platform.machine()}"
 LIBRARY = "gossamer__mypyc"
 
-OPTIMIZATION_FLAGS = [
-    "-O2",
-    "-g0",
-    # Everything sits in one library: calls between modules need no indirection that lets others replace them.
-    "-fvisibility=hidden",
-]
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# Everything sits in one library: calls between modules need no indirection that lets others replace them.
+OPTIMIZATION_FLAGS = ["-O3", "-g0", "-fvisibility=hidden"]
+# Inlines across modules: measured at a tenth of the CPU time of a command, for half as much compile time again.
+LINK_TIME_FLAGS = [f"-flto={CORES}"]
 
 
 def say(line: str) -> None:
@@ -104,15 +103,22 @@ def reason_not_to_compile() -> str | None:
         return f"no C compiler found ({compiler[0]}; on Debian: apt-get install gcc)"
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
         return "Python's C headers are missing (on Debian: apt-get install python3-dev)"
+    complaint = complaint_of_compiler([])
+    return f"the C compiler cannot build a Python extension ({complaint})" if complaint else None
+
+
+def complaint_of_compiler(flags: list[str]) -> str | None:
+    """What the compiler says when it builds the least of extensions with these flags; None if it can."""
     with tempfile.TemporaryDirectory() as directory:
         probe = Path(directory, "probe.c")
         probe.write_text("#include <Python.h>\nPyMODINIT_FUNC PyInit_probe(void) { return NULL; }\n")
-        command = linker_command() + [str(probe), *python_flags(), "-o", str(probe.with_suffix(".so"))]
+        output = ["-o", str(probe.with_suffix(".so"))]
+        command = [*linker_command(), *python_flags(), *flags, str(probe), *output]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            lines = (result.stderr or result.stdout).strip().splitlines() or ["no message"]
-            return f"the C compiler cannot build a Python extension ({lines[-1]})"
-    return None
+        if result.returncode == 0:
+            return None
+        lines = (result.stderr or result.stdout).strip().splitlines()
+        return lines[-1] if lines else f"exit status {result.returncode}"
 
 
 def digest(*parts: bytes | str) -> str:
@@ -131,7 +137,9 @@ class CompiledModules:
         self.c_dir = CACHE / "c"
         self.object_dir = CACHE / "objects"
         self.output_dir = CACHE / "modules"
-        self.flags = [*OPTIMIZATION_FLAGS, *shlex.split(os.environ.get("GOSSAMER_CFLAGS", ""))]
+        linking = LINK_TIME_FLAGS if complaint_of_compiler(LINK_TIME_FLAGS) is None else []
+        added = shlex.split(os.environ.get("GOSSAMER_CFLAGS", ""))
+        self.flags = [*OPTIMIZATION_FLAGS, *linking, *added]
         version = subprocess.run([*compiler_command(), "--version"], capture_output=True, check=True).stdout
         self.toolchain = digest(
             version, *compiler_command(), *linker_command(), *python_flags(), *self.flags, sys.version
@@ -158,9 +166,8 @@ class CompiledModules:
         started = time.monotonic()
         say(f"translating {len(self.modules)} hot modules to C (mypyc)")
         extensions = self.translate()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        say(f"compiling C on {cores} cores ({compiler_command()[0]} {' '.join(self.flags)})")
-        self.compile(extensions, cores)
+        say(f"compiling C on {CORES} cores ({compiler_command()[0]} {' '.join(self.flags)})")
+        self.compile(extensions)
         key_file.write_text(key)
         say(f"compiled in {time.monotonic() - started:.0f} s")
         return self.output_dir
@@ -188,13 +195,13 @@ class CompiledModules:
         )
         return extensions
 
-    def compile(self, extensions: list[Extension], cores: int) -> None:
+    def compile(self, extensions: list[Extension]) -> None:
         headers = [path.read_bytes() for path in sorted(self.c_dir.rglob("*.h"))]
         shared = digest(self.toolchain, *headers)
         sources = [(Path(source), extension) for extension in extensions for source in extension.sources]
         # The largest first, so that no core waits for the other's last file.
         sources.sort(key=lambda item: -item[0].stat().st_size)
-        with ThreadPoolExecutor(cores) as pool:
+        with ThreadPoolExecutor(CORES) as pool:
             jobs = [pool.submit(self.compile_object, path, extension, shared) for path, extension in sources]
             objects = {path: job.result() for (path, _), job in zip(sources, jobs, strict=True)}
             for job in [pool.submit(self.link, extension, objects) for extension in extensions]:
@@ -211,17 +218,21 @@ class CompiledModules:
         # Warnings differ from compiler to compiler and must not decide whether an install works.
         kept = [flag for flag in extension.extra_compile_args if flag.startswith("-Wno-")]
         include = [f"-I{directory}" for directory in extension.include_dirs]
-        flags = [*python_flags(), *include, *kept, *self.flags]
+        flags = [*python_flags(), *include, *kept, *self.flags_for(extension)]
         run([*compiler_command(), *flags, "-c", str(source), "-o", str(target)])
         stamp.write_text(key)
         return target
+
+    def flags_for(self, extension: Extension) -> list[str]:
+        """A module that only loads from the library has nothing to inline."""
+        return self.flags if extension.name == LIBRARY else [*self.flags, "-fno-lto"]
 
     def link(self, extension: Extension, objects: dict[Path, Path]) -> None:
         target = self.output_dir.joinpath(*extension.name.split("."))
         target = target.with_name(target.name + str(sysconfig.get_config_var("EXT_SUFFIX")))
         target.parent.mkdir(parents=True, exist_ok=True)
         inputs = [str(objects[Path(source)]) for source in extension.sources]
-        run([*linker_command(), *self.flags, *inputs, "-o", str(target)])
+        run([*linker_command(), *self.flags_for(extension), *inputs, "-o", str(target)])
 
 
 def run(command: list[str]) -> None:
