@@ -62,13 +62,15 @@ def growth_rows(first: bytes, second: bytes) -> bytes:
 def growth_rows_of_words(first: bytes, second: bytes, width: i64) -> bytes:
     """growth_rows for a second string whose row fits a machine word."""
     n: i64 = len(second)
-    full: i64 = (1 << n) - 1
     places: list[int] = [0] * 256
+    mark: i64 = 1
     i: i64 = 0
     while i < n:
         code: i64 = second[i]
-        places[code] |= 1 << i
+        places[code] |= mark
+        mark += mark
         i += 1
+    full: i64 = mark - 1
     out = bytearray(i64(len(first)) * width)
     row: i64 = full
     at: i64 = 0
