@@ -31,7 +31,7 @@ may end while blocked. A reply whose order or value is unspecified gets a rule i
 RUN IT. `pytest tests/conformance -k zsets`. Environment:
     GOSSAMER_EXAMPLES=5000    sequences per group and protocol (default 12; from there on seeds are random)
     GOSSAMER_SUBJECT=...      what is compared with the real server: gossamer (default, a process), in-process,
-                              or "redis:7.0", "valkey:8.0", which start a second real server
+                              or "redis:7.0", "valkey:8.0": a second real server
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ def carry_out(target: Target, group: Group, snippets: Sequence[Snippet], protoco
             clients.append(client)
             if protocol == 3:
                 client.call("HELLO", "3")
+        target.settle()  # every connection is accepted
         observed = stepwise(target, clients, steps) if group.clients > 1 else pipelined(clients[0], steps)
         for client in clients:
             client.close()
@@ -301,8 +302,8 @@ def step_differs(step: Step, ours: list[list[Reply]], theirs: list[list[Reply]])
 def unordered_burst(argv: Sequence[bytes], mine: list[Reply], other: list[Reply]) -> bool:
     """Several messages of one step, whose order is open.
 
-    PUBLISH finds the patterns of a client in any order; UNSUBSCRIBE and its kin without a channel give the names
-    up in any order, while the counts fall alike; keyspace events of one command on several keys keep their order.
+    PUBLISH finds the patterns of a client in any order; UNSUBSCRIBE and its kin without a channel give the
+    names up in any order, while the counts fall alike; keyspace events of one command keep their order.
     """
     if argv[0].upper() in (b"PUBLISH", b"SPUBLISH", b"EXEC"):
         return sorted(reply.raw for reply in mine) == sorted(reply.raw for reply in other)

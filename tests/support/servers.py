@@ -185,19 +185,19 @@ class ServerPool:
 
     def __init__(self) -> None:
         self._servers: dict[tuple[str, str, int], ServerProcess] = {}
-        self._failed: dict[tuple[str, str, int], RuntimeError] = {}
+        self._failed: set[tuple[str, str, int]] = set()
 
     def get(self, kind: str, compat: str, number: int = 0) -> ServerProcess:
         """A running server: `kind` is "peer" or "gossamer"; `number` tells several equal ones apart."""
         key = (kind, compat, number)
         if key in self._failed:
-            raise self._failed[key]
+            raise RuntimeError(f"{kind} as {compat} did not start (told before)")
         server = self._servers.get(key)
         if server is None or server.process is None or server.process.poll() is not None:
             try:
                 server = start_peer(compat) if kind == "peer" else start_gossamer(compat)
-            except RuntimeError as error:
-                self._failed[key] = error
+            except RuntimeError:
+                self._failed.add(key)
                 raise
             self._servers[key] = server
         return server

@@ -44,11 +44,7 @@ COMMANDS = [
             ("USER", either("default", "nobody")),
             ("SKIPME", either("yes", "no", "x")),
             ("MAXAGE", either("100000", "x")),
-        ).map(
-            lambda words: (
-                words if b"USER" not in [w.upper() for w in words] else (*words, b"ID", b"999999999")
-            )
-        ),
+        ).map(lambda words: (*words, b"ID", b"999999999")),  # whatever else it says, nobody is meant
         client=None,
         weight=1,
         mangle=False,
@@ -59,7 +55,6 @@ COMMANDS = [
     command(
         "CLIENT UNBLOCK", either("999999999", "x", "-1"), options("TIMEOUT", "ERROR", maximum=1), client=None
     ),
-    command("CLIENT TRACKINGINFO", client=None, weight=1),
     command("CLIENT GETREDIR", client=None, weight=1),
     command("CLIENT NOSUCH", client=None, weight=1),
     command("CLIENT HELP", client=None, weight=1),

@@ -39,14 +39,12 @@ COMMANDS = [
     command("MEMORY USAGE", key, options(("SAMPLES", integer), maximum=1)),
     command("MEMORY NOSUCH", weight=1),
     command("LOLWUT", options(("VERSION", number(5, 6)), maximum=1), weight=1),
-    command("ROLE", weight=1),
     command("WAIT", either("0"), either("0", "10"), weight=1),
     command("DEBUG SET-ACTIVE-EXPIRE", either("1"), weight=1),
     command("DEBUG STRINGMATCH-LEN", either("10"), either("a*"), weight=1, mangle=False),
     command("SWAPDB", either("0", "1"), either("1", "x"), weight=1),
     command("SAVE", weight=1, mangle=False),
     command("SHUTDOWN", either("MAYBE"), weight=1, mangle=False),
-    command("REPLICAOF", either("NO"), either("ONE"), weight=1, mangle=False),
 ]
 
 # What a sequence may have changed, as redis.conf's defaults have it.
