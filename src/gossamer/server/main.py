@@ -11,6 +11,7 @@ from typing import Final
 
 from gossamer import __version__
 from gossamer.base import build
+from gossamer.base.errors import ConfigError
 from gossamer.engine.config import Config
 from gossamer.engine.config_file import FileError, UnreadableFile, start
 from gossamer.server.config_door import FileSystemDoor
@@ -96,7 +97,11 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
     except ListenError as error:
         log.warning(str(error))
         return 1
-    if not server.listeners:
+    except ConfigError as error:
+        log.warning(str(error))
+        log.warning("Failed to configure TLS. Check logs for more info.")
+        return 1
+    if not server.listening.listeners:
         log.warning("Configured to not listen anywhere, exiting.")
         return 1
     server.memory.note_startup()
@@ -105,19 +110,15 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
         problem = write_pid_file(pid_file)
         if problem:
             log.warning(f"Failed to write PID file: {problem}")
-    signals = Signals(lambda name: stop_for_signal(server, log, name))
+    signals = Signals(lambda name: stop_for_signal(server, signals, log, name))
     server.loop.add(signals.descriptor, signals)
     log.notice(f"Running mode=standalone, port={config.number('port')}.")
     log.notice("Server initialized")
     try:
         server.load()
-    except LoadingFailed as error:
-        log.warning(str(error))
-        return 1
-    log.notice("Ready to accept connections")
-    tell_supervisor(supervisor, "STATUS=Ready to accept connections\nREADY=1\n")
-    collect_never()
-    try:
+        log.notice("Ready to accept connections")
+        tell_supervisor(supervisor, "STATUS=Ready to accept connections\nREADY=1\n")
+        collect_never()
         server.run()
     except LoadingFailed as error:
         log.warning(str(error))
@@ -152,13 +153,14 @@ def announce(config: Config, log: Log) -> None:
         )
 
 
-def stop_for_signal(server: Server, log: Log, name: str) -> None:
+def stop_for_signal(server: Server, signals: Signals, log: Log, name: str) -> None:
     """SIGTERM or SIGINT arrived."""
     log.warning(f"Received {name} scheduling shutdown...")
     options = "shutdown-on-sigint" if name == "SIGINT" else "shutdown-on-sigterm"
     words = server.config.choice(options).split()
     save = True if b"save" in words else False if b"nosave" in words else None
     if not server.shut_down(save, b"force" in words):
+        signals.stop_failed()
         log.warning("Errors trying to shut down the server. Check the logs for more information.")
 
 

@@ -5,6 +5,7 @@ Must not know: what the server does with a request to stop.
 """
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -44,6 +45,21 @@ def remove_file(path: bytes) -> None:
         os.unlink(path)
     except OSError:
         return
+
+
+def grant_descriptors(wanted: int) -> int:
+    """Let this process open so many files, or as many as the system grants; answers how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return wanted
+    granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    for limits in ((wanted, max(wanted, hard)), (granted, hard)):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        except (OSError, ValueError):
+            continue  # beyond the hard limit, which only root may raise
+        return limits[0]
+    return soft
 
 
 def supervisor_of(mode: bytes) -> str:

@@ -5,7 +5,6 @@ Server.
 """
 
 import os
-import resource
 import socket
 import time
 from typing import Final, final
@@ -28,12 +27,13 @@ from gossamer.server.command_table import all_commands
 from gossamer.server.connection import TlsError, Transport
 from gossamer.server.cron import Cron, CronTask
 from gossamer.server.facts import ProcessFacts
-from gossamer.server.listener import Listener, listen_addresses, listen_unix
+from gossamer.server.listening import Listening
 from gossamer.server.log import Log
 from gossamer.server.loop import Loop, LoopHooks
 from gossamer.server.memory import MemoryAccount
 from gossamer.server.persistence import SHUTDOWN_REFUSED, Persistence
 from gossamer.server.poller import new_poller
+from gossamer.server.process import grant_descriptors
 
 DESCRIPTORS_RESERVED: Final = 32
 TLS_DIRECTIVES: Final = (
@@ -137,7 +137,7 @@ class Server:
         self.run_id: bytes = new_run_id()
         self.persistence: Persistence = Persistence(self.engine, config, log)
         self.cron: Cron = Cron(self.engine, self.loop, config, self.memory)
-        self.listeners: list[Listener] = []
+        self.listening: Listening = Listening(config, self.loop, log, self.welcome)
         self.maxclients: i64 = config.number("maxclients")
         self.tcp_keepalive_s: int = 0
         self.tls_context: object = None
@@ -166,7 +166,14 @@ class Server:
         self.protected = self.config.flag("protected-mode")
 
     def apply_maxclients(self) -> None:
-        self.maxclients = self.config.number("maxclients")
+        wanted = self.config.number("maxclients")
+        granted = grant_descriptors(wanted + DESCRIPTORS_RESERVED) - DESCRIPTORS_RESERVED
+        if granted < wanted and wanted > self.maxclients:
+            raise ConfigError(
+                "The operating system is not able to handle the specified number of clients, "
+                f"try with {granted}"
+            )
+        self.maxclients = wanted
 
     def apply_output_limits(self) -> None:
         self.output_limits = [self.config.output_buffer_limit(i) for i in range(3)]
@@ -178,17 +185,9 @@ class Server:
 
     def raise_descriptor_limit(self) -> None:
         """Make room for maxclients descriptors, or lower maxclients to what the system grants."""
-        wanted = int(self.maxclients) + DESCRIPTORS_RESERVED
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft >= wanted or soft == resource.RLIM_INFINITY:
-            return
-        granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (granted, max(hard, granted)))
-        except (OSError, ValueError):
-            granted = soft
-        if granted < wanted:
-            self.maxclients = max(1, granted - DESCRIPTORS_RESERVED)
+        granted = grant_descriptors(int(self.maxclients) + DESCRIPTORS_RESERVED) - DESCRIPTORS_RESERVED
+        if granted < self.maxclients:
+            self.maxclients = max(1, granted)
             self.config.put("maxclients", int(self.maxclients))
             self.log.warning(
                 f"maxclients has been reduced to {self.maxclients} to fit the limit of open files."
@@ -196,24 +195,8 @@ class Server:
 
     def listen(self) -> None:
         """Open every listening socket; raises ListenError."""
-        config = self.config
-        binds = [address.decode() for address in config.addresses()]
-        backlog = config.number("tcp-backlog")
-        sockets: list[tuple[socket.socket, bool]] = []
-        port = config.number("port")
-        if port:
-            sockets += [(sock, False) for sock in listen_addresses(binds, port, backlog)]
-        tls_port = config.number("tls-port")
-        if tls_port:
-            sockets += [(sock, True) for sock in listen_addresses(binds, tls_port, backlog)]
-        path = config.text("unixsocket")
-        if path:
-            sockets.append((listen_unix(path.decode(), config.number("unixsocketperm"), backlog), False))
-        for sock, over_tls in sockets:
-            listener = Listener(sock, over_tls, self.welcome)
-            self.listeners.append(listener)
-            self.loop.add(listener.descriptor, listener)
-        facts = ProcessFacts(self.memory, self.listeners, port, self.run_id)
+        self.listening.open()
+        facts = ProcessFacts(self.memory, self.listening.listeners, self.config.number("port"), self.run_id)
         self.engine.info_sources = [EngineFacts(self.engine), facts, *self.engine.info_sources]
 
     def welcome(self, sock: socket.socket, peer: bytes, local: bytes, over_tls: bool) -> None:
@@ -255,6 +238,7 @@ class Server:
             try:
                 self.tls_context = tls.server_context(self.config)
             except TlsError as error:
+                self.log.warning(str(error))
                 raise ConfigError("Unable to update TLS configuration. Check server logs.") from error
 
     def output_limit_reached(self, client: Client, pending_bytes: i64) -> bool:
@@ -307,12 +291,7 @@ class Server:
         for client in list(self.engine.clients.values()):
             client.door.flush()
             client.door.close()
-        for listener in self.listeners:
-            self.loop.remove(listener.descriptor)
-            listener.close()
-        path = self.config.text("unixsocket")
-        if path:
-            remove_file(path.decode())
+        self.listening.close()
         self.loop.poller.close()
 
 
@@ -342,11 +321,3 @@ def set_keepalive(sock: socket.socket, interval_s: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, interval_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, interval_s // 3))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-
-
-def remove_file(path: str) -> None:
-    """Remove a file that may be gone already."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass

@@ -16,15 +16,6 @@ from typing import Final
 from gossamer.engine.config import Config
 from gossamer.server.connection import TlsError, Transport
 
-# What the server and its client side are built from; a change of any asks for new contexts.
-DIRECTIVES: Final = (
-    "tls-port", "tls-cluster", "tls-replication", "tls-auth-clients", "tls-cert-file", "tls-key-file",
-    "tls-key-file-pass", "tls-client-cert-file", "tls-client-key-file", "tls-client-key-file-pass",
-    "tls-dh-params-file", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-protocols", "tls-ciphers",
-    "tls-ciphersuites", "tls-prefer-server-ciphers", "tls-session-caching", "tls-session-cache-size",
-    "tls-session-cache-timeout",
-)  # fmt: skip
-
 READ_CHUNK_BYTES: Final = 64 * 1024
 
 _PROTOCOLS: Final = (
