@@ -90,10 +90,13 @@ class RequestParser:
         self.missing: i64 = 0
         self.pieces_bytes: i64 = 0
         self.argv_bytes: i64 = 0
+        self.waiting: list[bytes] = []  # arrived behind `buffer`, joined to it when it is next looked at
+        self.waiting_bytes: i64 = 0
 
     def buffered_bytes(self) -> i64:
         """Bytes held for requests that are not complete or not taken yet (client-query-buffer-limit)."""
-        return i64(len(self.buffer)) - self.position + self.pieces_bytes + self.argv_bytes
+        size: i64 = i64(len(self.buffer)) - self.position + self.waiting_bytes
+        return size + self.pieces_bytes + self.argv_bytes
 
     def feed(self, data: bytes) -> None:
         """Take what has arrived."""
@@ -107,11 +110,20 @@ class RequestParser:
             self.pieces.append(data[: self.missing])
             data = data[self.missing :]
             self.finish_large_argument()
-        if self.position == i64(len(self.buffer)):
+        if self.position == i64(len(self.buffer)) and not self.waiting:
             self.buffer = data
+            self.position = 0
         else:
-            self.buffer = self.buffer[self.position :] + data
+            self.waiting.append(data)
+            self.waiting_bytes += i64(len(data))
+
+    def take_waiting(self) -> None:
+        """Join what has arrived behind an incomplete request to it."""
+        self.waiting.insert(0, self.buffer[self.position :])
+        self.buffer = b"".join(self.waiting)
         self.position = 0
+        self.waiting = []
+        self.waiting_bytes = 0
 
     def wanted_bytes(self) -> i64:
         """How much the next read should ask for."""
@@ -119,6 +131,8 @@ class RequestParser:
 
     def next(self) -> list[bytes] | None:
         """The next complete request, never empty; None until more bytes are fed. Raises ProtocolError."""
+        if self.waiting:
+            self.take_waiting()
         while self.missing == 0:
             if self.remaining == 0 and not self.argv:
                 if self.position >= i64(len(self.buffer)):

@@ -45,6 +45,10 @@ class Transport:
         """What the protocol itself has to send now."""
         raise NotImplementedError
 
+    def close(self) -> bytes:
+        """The bytes that say goodbye."""
+        raise NotImplementedError
+
 
 EARLY_FLUSH_BYTES: Final = 1 << 20
 
@@ -161,12 +165,10 @@ class Connection(Endpoint):
         if not client.pending:
             client.pending = True
             engine.pending.append(client)
-        if parser.position != 0 or parser.pieces_bytes != 0:
-            self.check_input_limit()
 
     def check_input_limit(self) -> None:
         buffered: i64 = self.parser.buffered_bytes()
-        if buffered > self.engine.limits.client_query_buffer_limit_bytes:
+        if not self.closed and buffered > self.engine.limits.client_query_buffer_limit_bytes:
             self.engine.statistics.query_buffer_limit_disconnections += 1
             self.loop.note_closing(self.client, "Closing client that reached max query buffer length")
             self.close()
@@ -243,6 +245,7 @@ class Connection(Endpoint):
             plaintext = tls.receive(data)
         except TlsError as error:
             self.loop.note_closing(self.client, f"TLS error: {error}")
+            self.send(tls.output())  # the alert that tells the peer why
             self.close()
             return b""
         answer = tls.output()
@@ -256,6 +259,11 @@ class Connection(Endpoint):
         """Close the socket and forget the client."""
         if self.closed:
             return
+        if self.tls is not None and not self.unsent:
+            try:
+                os.write(self.descriptor, self.tls.close())
+            except OSError:
+                pass  # the peer is gone, or its window is full: nobody needs the goodbye then
         self.closed = True
         self.loop.forget(self)
         self.engine.free_client(self.client)
