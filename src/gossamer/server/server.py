@@ -37,8 +37,9 @@ from gossamer.server.process import grant_descriptors
 
 DESCRIPTORS_RESERVED: Final = 32
 TLS_DIRECTIVES: Final = (
-    "tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-auth-clients",
-    "tls-protocols", "tls-ciphers", "tls-ciphersuites", "tls-prefer-server-ciphers", "tls-session-caching",
+    "tls-port", "tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-dh-params-file", "tls-ca-cert-file",
+    "tls-ca-cert-dir", "tls-auth-clients", "tls-cluster", "tls-replication", "tls-protocols", "tls-ciphers",
+    "tls-ciphersuites", "tls-prefer-server-ciphers", "tls-session-caching",
 )  # fmt: skip
 DENIED: Final = (
     b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
