@@ -57,6 +57,44 @@ def test_what_it_cannot_do_is_refused_clearly(word):
     assert result.stderr.startswith(f"gossamer serve: {word}: ")
 
 
+@pytest.mark.parametrize(
+    "demand",
+    [
+        "--appendonly yes", "--replicaof localhost 1", "--cluster-enabled yes", "--user a on", "--aclfile x",
+        "--loadmodule /m.so",
+    ],
+)  # fmt: skip
+def test_a_demand_that_cannot_be_met_ends_the_start(demand):
+    result = serve(*demand.split())
+    assert result.returncode == 1
+    assert "available" in result.stdout
+
+
+def test_commands_are_renamed_and_taken_away(tmp_path):
+    (tmp_path / "f.conf").write_text('rename-command GET fetch\nrename-command FLUSHALL ""\n')
+    with (
+        ServerProcess("gossamer", ["--include", str(tmp_path / "f.conf")]) as server,
+        server.client() as client,
+    ):
+        assert client.call("SET", "a", "1").raw == b"+OK\r\n"
+        assert client.call("fetch", "a").raw == b"$1\r\n1\r\n"
+        assert client.call("GET", "a").raw.startswith(b"-ERR unknown command 'GET'")
+        assert client.call("FLUSHALL").raw.startswith(b"-ERR unknown command 'FLUSHALL'")
+        assert b"Unable to turn on AOF" in client.call("CONFIG", "SET", "appendonly", "yes").raw
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [("rename-command nosuch x", "No such command in rename-command"),
+     ("rename-command get set", "Target command name already exists")],
+)  # fmt: skip
+def test_a_wrong_renaming_ends_the_start(tmp_path, line, reason):
+    (tmp_path / "f.conf").write_text(line + "\n")
+    result = serve("f.conf", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.endswith(f"at line 1\n>>> '{line}'\n{reason}\n")
+
+
 @pytest.mark.parametrize("word", ["-v", "--version", "-h", "--help"])
 def test_help_and_version_start_nothing(word):
     result = serve(word)

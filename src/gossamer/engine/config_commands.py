@@ -10,7 +10,7 @@ from gossamer.base.limits import POLICY_LFU
 from gossamer.commands.table import Command
 from gossamer.engine.client import Client
 from gossamer.engine.config import Config, SetError, pairs_of
-from gossamer.engine.config_file import rewrite
+from gossamer.engine.config_file import FileError, rewrite
 from gossamer.engine.engine import GATE_LOADING, GATE_MEMORY, Engine
 from gossamer.keyspace.state import ACCESS_LFU, ACCESS_LRU
 
@@ -160,6 +160,20 @@ class EngineSettings:
 def connect_config(engine: Engine, config: Config) -> None:
     """Let the engine work by `config` from now on."""
     EngineSettings(engine, config).connect()
+
+
+def rename_commands(engine: Engine, config: Config) -> None:
+    """Give commands the names that `rename-command` says, an empty one takes a command away; raises FileError."""
+    for number, line, words in config.renamed_commands:
+        command = engine.commands.get(words[1].lower())
+        if command is None:
+            raise FileError(number, line, "No such command in rename-command", config.compat)
+        del engine.commands[words[1].lower()]
+        name = words[2].lower()
+        if name:
+            if name in engine.commands:
+                raise FileError(number, line, "Target command name already exists", config.compat)
+            engine.commands[name] = command
 
 
 _ADMIN: Final = "admin noscript loading stale"

@@ -31,12 +31,12 @@ _BLANKS: Final = b" \t\r\n"
 class FileError(ConfigError):
     """A configuration that the server cannot start with: line number (0: none), line, reason."""
 
-    def __init__(self, number: int, line: bytes, reason: str) -> None:
+    def __init__(self, number: int, line: bytes, reason: str, compat: int = 72) -> None:
         super().__init__(reason)
         self.number: int = number
         self.line: bytes = line
         self.reason: str = reason
-        self.compat: int = 72
+        self.compat: int = compat
 
     def report(self) -> str:
         """What is printed before the process ends with status 1."""

@@ -28,6 +28,7 @@ from gossamer.server.process import (
     write_pid_file,
 )
 from gossamer.server.server import Server
+from gossamer.server.unavailable import UnavailableAtRunTime, reasons_not_to_start
 
 HELP: Final = """Usage: gossamer serve [file.conf] [--directive value ...] [-]
 
@@ -89,6 +90,12 @@ def run(argv: list[str]) -> int:
 def serve(config: Config, log: Log, supervisor: str) -> int:
     """A whole life of a server, in this process."""
     announce(config, log)
+    reasons = reasons_not_to_start(config)
+    for reason in reasons:
+        log.warning(reason)
+    if reasons:
+        return 1
+    UnavailableAtRunTime(config, log)
     pid_file = config.text("pidfile")
     try:
         server = Server(config, log)
@@ -96,6 +103,9 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
         server.listen()
     except ListenError as error:
         log.warning(str(error))
+        return 1
+    except FileError as error:
+        sys.stderr.buffer.write(error.report().encode("utf-8", "surrogateescape"))
         return 1
     except ConfigError as error:
         log.warning(str(error))

@@ -17,7 +17,7 @@ from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.engine.client import GATE_SUBSCRIBED, Client
 from gossamer.engine.config import NORMAL, PUBSUB, Config
-from gossamer.engine.config_commands import EngineSettings
+from gossamer.engine.config_commands import EngineSettings, rename_commands
 from gossamer.engine.doors import EngineHooks
 from gossamer.engine.engine import Engine
 from gossamer.engine.info import EngineFacts
@@ -132,6 +132,7 @@ class Server:
         EngineSettings(self.engine, config).connect()
         self.engine.hooks = ServerEngineHooks(self)
         self.engine.add_commands(all_commands())
+        rename_commands(self.engine, config)
         self.loop: Loop = Loop(self.engine, new_poller(), ServerLoopHooks(self))
         self.memory: MemoryAccount = MemoryAccount(self.engine)
         self.evictor: Evictor = Evictor(self.engine.keyspace)
