@@ -516,8 +516,9 @@ class PackedTable:
     def sweep(self, now_ms: i64, buckets: i64, keys: list[bytes]) -> bool:
         """Look for entries whose expire time is before now, through so many more buckets at most.
 
-        Appends the keys of the first bucket that has any; the caller must remove them. False when the sweep
-        has come to its end, or when nothing can be due; else the next call goes on from here.
+        Appends the keys of the first bucket that has any; the caller must remove them. False when nothing more
+        can be due; else the next call goes on from here. (Removing shrinks the table, which can move what is
+        due to buckets that were passed already: then the next call begins at the first bucket again.)
         """
         at: i64 = self.sweep_at
         n: i64 = len(self.earliest)
@@ -544,7 +545,7 @@ class PackedTable:
         self.sweep_at = 0
         if self.sweep_earliest < self.earliest_of_all:
             self.earliest_of_all = self.sweep_earliest
-        return False
+        return self.earliest_of_all < now_ms
 
     def take_expired(self, index: i64, now_ms: i64, keys: list[bytes]) -> i64:
         """Append the keys of bucket `index` that are due; answer the earliest expire time of the others."""
