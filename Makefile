@@ -51,7 +51,8 @@ $(STAMPS)/installed: $(SOURCES) LICENSE README.md $(WANTED) $(STAMPS)/build-tool
 	@rm -rf build/wheel && $(BIN)/python tools/build_wheel.py build/wheel
 	@$(BIN)/python -m pip install --quiet --no-deps --force-reinstall --no-index build/wheel/*.whl
 	@touch $@
-	@echo "gossamer: installed: $$($(BIN)/gossamer --version)"
+	@$(BIN)/python -c 'import gossamer; from gossamer.base import build; \
+		print("gossamer: installed", gossamer.__version__, build.mode())'
 
 up: setup ## start a server on port 6379 (PORT=...) that keeps its data in ./data (DATA=...)
 	@BIN=$(BIN) tools/up $(PORT) $(DATA)
