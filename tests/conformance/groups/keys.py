@@ -24,6 +24,8 @@ CONDITIONS = options("NX", "XX", "GT", "LT", maximum=2)
 COMMANDS = [
     command("SET", key, value),
     command("GET", key),
+    command("APPEND", key, value, weight=1),
+    command("INCRBYFLOAT", key, "1", weight=1),
     command("DEL", many(key, 1, 3)),
     command("UNLINK", many(key, 1, 3)),
     command("EXISTS", many(key, 1, 3)),

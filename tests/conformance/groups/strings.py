@@ -1,5 +1,7 @@
 """String commands."""
 
+from hypothesis import strategies as st
+
 from conformance.arguments import (
     SMALL_ENCODINGS,
     Group,
@@ -21,6 +23,7 @@ from conformance.arguments import (
 
 numeric_value = number(0, 1, 5, 10, -7)
 place = number(0, 1, 2, 5, 40, 100, -1)
+words = st.text("abc", min_size=40, max_size=120).map(str.encode)  # much in common, beyond a machine word
 EXPIRY = (
     ("EX", seconds),
     ("PX", milliseconds),
@@ -56,6 +59,7 @@ COMMANDS = [
     command("MGET", many(key)),
     command("MSET", many(pair(key, value), 1, 3)),
     command("MSETNX", many(pair(key, value), 1, 3)),
+    command("SET", key, words, weight=1),
     command("LCS", key, key, options("LEN", "IDX", "WITHMATCHLEN", ("MINMATCHLEN", index))),
     command("OBJECT ENCODING", key),
     command("TTL", key, weight=1),
