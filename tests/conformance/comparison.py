@@ -187,6 +187,7 @@ RULES: dict[bytes, Rule] = {
     b"SLOWLOG GET": same_kind,
     b"SLOWLOG LEN": same_kind,
     b"LATENCY LATEST": same_kind,
+    b"LATENCY HISTOGRAM": same_kind,
     b"LATENCY DOCTOR": same_kind,
 }
 

@@ -91,6 +91,7 @@ class Client(Session):
         self.input_total_bytes: i64 = 0
         self.output_total_bytes: i64 = 0
         self.reply_mode: i64 = REPLY_ON
+        self.kept_pushes: list[bytes] = []
         self.pending: bool = False
         self.close_after_reply: bool = False
         self.closed: bool = False
@@ -113,6 +114,24 @@ class Client(Session):
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.shard_channels: dict[bytes, None] = {}
+
+    def spare_push(self, mark: i64, is_message: bool) -> None:
+        """Put aside what was pushed since `mark` while a command of this client runs, where that is due.
+
+        CLIENT REPLY silences replies, not pushes; and since 7.2 a message to oneself follows the reply.
+        """
+        if self.gate & GATE_REPLY == 0 and (not is_message or self.limits.compat < 72):
+            return
+        if self.engine.running is self:
+            out = self.reply.out
+            self.kept_pushes.append(out.getvalue()[mark:])
+            out.truncate(mark)
+
+    def send_kept_pushes(self) -> None:
+        """The command is over: what it pushed to its own client may leave."""
+        for push in self.kept_pushes:
+            self.reply.raw(push)
+        self.kept_pushes = []
 
     def mark_pending(self) -> None:
         """Its reply buffer has bytes to send at the end of the loop iteration."""

@@ -26,10 +26,9 @@ def client_info(client: Client, argv: list[bytes]) -> None:
 
 
 def parse_client_id(word: bytes) -> i64:
-    number: i64 = to_int64(word) if is_int64(word) else -1
-    if number < 1:
+    if not is_int64(word):
         raise CommandError(b"ERR Invalid client ID")
-    return number
+    return to_int64(word)
 
 
 def client_list(client: Client, argv: list[bytes]) -> None:
@@ -68,7 +67,7 @@ def client_setinfo(client: Client, argv: list[bytes]) -> None:
     what = argv[2].lower()
     if what not in (b"lib-name", b"lib-ver"):
         raise CommandError(b"ERR Unrecognized option '" + argv[2] + b"'")
-    checked_client_name(argv[3], what)
+    checked_client_name(argv[3], argv[2])
     if what == b"lib-name":
         client.library_name = argv[3]
     else:

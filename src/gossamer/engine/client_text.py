@@ -52,8 +52,6 @@ def client_line(client: Client, now_us: i64) -> bytes:
         (b"idle", (now_us - client.last_interaction_us) // 1_000_000),
         (b"flags", client_flags(client)),
     ]
-    if compat >= 80:
-        fields.append((b"capa", b""))
     fields += [
         (b"db", client.db.index),
         (b"sub", len(client.channels)),

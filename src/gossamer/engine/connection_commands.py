@@ -114,6 +114,10 @@ def hello(client: Client, argv: list[bytes]) -> None:
             user = argv[i + 1]
             password = argv[i + 2]
             i += 3
+            if client.limits.compat == 70:  # 7.0 does not read on before the password is right
+                if not authenticate(client, user, password):
+                    raise CommandError(WRONG_PASSWORD)
+                password = None
         elif option == b"setname" and more >= 1:
             name = argv[i + 1]
             checked_client_name(name, b"Client names")

@@ -54,7 +54,7 @@ from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
 from gossamer.resp.errors import LOADING as LOADING_ERROR
 from gossamer.resp.errors import NO_AUTH as NO_AUTH_ERROR
-from gossamer.resp.errors import OUT_OF_MEMORY, wrong_arity
+from gossamer.resp.errors import OUT_OF_MEMORY, not_subscribed, wrong_arity
 from gossamer.resp.personality import Personality, personality_of
 from gossamer.resp.writer import ReplyWriter
 
@@ -177,6 +177,8 @@ class Engine(KeyspaceListener):
             self.execute_muted(client, argv)
         else:
             self.process(client, argv)
+            if client.kept_pushes:
+                client.send_kept_pushes()
 
     def process(self, client: Client, argv: list[bytes]) -> None:
         """From the name of a command to its reply, and to what follows from it."""
@@ -192,7 +194,7 @@ class Engine(KeyspaceListener):
         n: i64 = len(argv)
         arity: i64 = command.arity
         if n != arity and (arity > 0 or n < -arity):
-            self.reject(client, command, wrong_arity(command.full_name))
+            self.refuse(client, command, wrong_arity(command.full_name))
             return
         if (client.gate | self.gate) != 0 and not self.admit(client, command, argv):
             return
@@ -213,6 +215,7 @@ class Engine(KeyspaceListener):
                 client.set_reply_mode(REPLY_ON)
         elif client.reply_mode != REPLY_ON:
             client.reply.out.truncate(mark)
+        client.send_kept_pushes()
 
     def call(self, client: Client, command: Command, argv: list[bytes]) -> None:
         """Run a command that was admitted, account for it, and hand its effects on."""
@@ -313,7 +316,7 @@ class Engine(KeyspaceListener):
         """reject(), as the answer of a gate; EXEC that is refused says why it aborts."""
         if command.name == b"exec":
             self.discard_transaction(client)
-            message = b"EXECABORT Transaction discarded because of: " + message
+            message = b"EXECABORT Transaction discarded because of: " + message.removeprefix(b"ERR ")
         self.reject(client, command, message)
         return False
 
@@ -344,6 +347,9 @@ class Engine(KeyspaceListener):
             return self.refuse(client, command, LOADING_ERROR)
         if client.queued is not None and flags & NO_MULTI:
             return self.refuse(client, command, b"ERR Command not allowed inside a transaction")
+        if client.queued is not None and command.name in UNSUBSCRIBING and self.limits.compat >= 80:
+            if not client.gate & GATE_SUBSCRIBED:
+                return self.refuse(client, command, not_subscribed(command.name))
         if client.queued is not None and command.name not in MULTI_CONTEXT:
             client.queued.append(argv)
             client.reply.simple(b"QUEUED")
@@ -465,6 +471,7 @@ class Engine(KeyspaceListener):
         client.last_interaction_us = self.now_us
         if self.state.dirty != dirty or client.propagated is not None:
             self.collect_effects(client, argv, self.state.dirty != dirty)
+        client.send_kept_pushes()
         client.mark_pending()
         client.door.resume()
 
@@ -556,6 +563,7 @@ PUBSUB_CONTEXT: Final = frozenset(
         b"reset",
     )
 )
+UNSUBSCRIBING: Final = frozenset((b"unsubscribe", b"punsubscribe", b"sunsubscribe"))
 HTTP_WORDS: Final = frozenset((b"post", b"host:"))
 MULTI_CONTEXT: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
 PAUSED_AS_WRITES: Final = frozenset((b"publish", b"spublish", b"pfcount", b"eval", b"evalsha", b"fcall"))

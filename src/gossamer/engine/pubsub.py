@@ -69,11 +69,13 @@ class PubSub:
                 if match(pattern, channel, False):
                     for client in clients:
                         reply = client.reply
+                        mark: i64 = len(reply.out)
                         reply.push(4)
                         reply.bulk(b"pmessage")
                         reply.bulk(pattern)
                         reply.bulk(channel)
                         reply.bulk(message)
+                        client.spare_push(mark, True)
                         client.mark_pending()
                         receivers += 1
         return receivers
@@ -127,8 +129,10 @@ def update_gate(client: Client) -> None:
 
 def write_message(client: Client, kind: bytes, channel: bytes, message: bytes) -> None:
     reply = client.reply
+    mark: i64 = len(reply.out)
     reply.push(3)
     reply.bulk(kind)
     reply.bulk(channel)
     reply.bulk(message)
+    client.spare_push(mark, True)
     client.mark_pending()

@@ -4,18 +4,28 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from gossamer.base.errors import CommandError
 from gossamer.base.glob import match
 from gossamer.commands.table import Command, KeySpec
-from gossamer.engine.client import Client
+from gossamer.engine.client import GATE_SUBSCRIBED, Client
+from gossamer.resp.errors import not_subscribed, wrong_shape
 
 
 def confirm(client: Client, kind: bytes, name: bytes | None, count: i64) -> None:
     """The message that confirms one subscription or its end."""
     reply = client.reply
+    mark: i64 = len(reply.out)
     reply.push(3)
     reply.bulk(kind)
     reply.bulk_or_null(name)
     reply.integer(count)
+    client.spare_push(mark, False)
+
+
+def check_subscribed(client: Client, name: bytes) -> None:
+    """Valkey 8 refuses to unsubscribe a client that subscribes to nothing."""
+    if client.limits.compat >= 80 and not client.gate & GATE_SUBSCRIBED:
+        raise CommandError(not_subscribed(name))
 
 
 def subscribe(client: Client, argv: list[bytes]) -> None:
@@ -37,6 +47,7 @@ def ssubscribe(client: Client, argv: list[bytes]) -> None:
 
 
 def unsubscribe(client: Client, argv: list[bytes]) -> None:
+    check_subscribed(client, b"unsubscribe")
     channels = argv[1:] if len(argv) > 1 else list(client.channels)
     for channel in channels:
         client.engine.pubsub.unsubscribe(client, channel)
@@ -46,6 +57,7 @@ def unsubscribe(client: Client, argv: list[bytes]) -> None:
 
 
 def punsubscribe(client: Client, argv: list[bytes]) -> None:
+    check_subscribed(client, b"punsubscribe")
     patterns = argv[1:] if len(argv) > 1 else list(client.patterns)
     for pattern in patterns:
         client.engine.pubsub.unsubscribe_pattern(client, pattern)
@@ -55,6 +67,7 @@ def punsubscribe(client: Client, argv: list[bytes]) -> None:
 
 
 def sunsubscribe(client: Client, argv: list[bytes]) -> None:
+    check_subscribed(client, b"sunsubscribe")
     channels = argv[1:] if len(argv) > 1 else list(client.shard_channels)
     for channel in channels:
         client.engine.pubsub.unsubscribe_shard(client, channel)
@@ -79,6 +92,8 @@ def matching(names: list[bytes], argv: list[bytes]) -> list[bytes]:
     """The names that the optional pattern in argv[2] matches."""
     if len(argv) == 2:
         return names
+    if len(argv) > 3:
+        raise CommandError(wrong_shape(argv[1], b"PUBSUB"))
     return [name for name in names if match(argv[2], name, False)]
 
 
@@ -115,18 +130,17 @@ def pubsub_numpat(client: Client, argv: list[bytes]) -> None:
 PUBSUB_HELP: Final = (
     b"PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"CHANNELS [<pattern>]",
-    b"    Return the currently active channels matching a <pattern> (default: '*').",
+    b"    Which channels have subscribers; all, or those that match.",
     b"NUMPAT",
-    b"    Return number of subscriptions to patterns.",
+    b"    How many patterns are subscribed to.",
     b"NUMSUB [<channel> ...]",
-    b"    Return the number of subscribers for the specified channels, excluding",
-    b"    pattern subscriptions(default: no channels).",
+    b"    How many clients listen to each channel, patterns aside.",
     b"SHARDCHANNELS [<pattern>]",
-    b"    Return the currently active shard level channels matching a <pattern> (default: '*').",
+    b"    Which shard channels have subscribers.",
     b"SHARDNUMSUB [<shardchannel> ...]",
-    b"    Return the number of subscribers for the specified shard level channel(s)",
+    b"    How many clients listen to each shard channel.",
     b"HELP",
-    b"    Prints this help.",
+    b"    This text.",
 )
 
 

@@ -35,3 +35,15 @@ def wrong_arity(full_name: bytes) -> bytes:
 def invalid_expire(name: bytes) -> bytes:
     """The reply for an expire time that is out of range in the command `name` (lower case)."""
     return b"ERR invalid expire time in '" + name + b"' command"
+
+
+def not_subscribed(name: bytes) -> bytes:
+    """Valkey's reply to an unsubscription by a client that subscribes to nothing."""
+    return b"NOSUB '" + name + b"' command executed not in subscribed mode"
+
+
+def wrong_shape(subcommand: bytes, container: bytes) -> bytes:
+    """The reply for arguments that a subcommand does not take; both as the client and Redis spell them."""
+    return (
+        b"ERR unknown subcommand or wrong number of arguments for '" + subcommand + b"'. Try " + container + b" HELP."
+    )
