@@ -14,7 +14,7 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
 from gossamer.base.glob import match
-from gossamer.base.numbers import NotANumber, to_int64
+from gossamer.base.numbers import NotANumber, is_int64, to_int64
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command
 from gossamer.datatypes.packed_table import PackedTable
@@ -54,7 +54,7 @@ def parse_scan_cursor(argument: bytes, compat: i64) -> i64:
     """The cursor of a SCAN command (any unsigned 64-bit number); raises CommandError."""
     text = argument.split(b"\0", 1)[0]
     if compat >= 80:
-        if not text or text == b"-" or (text[:1] == b"-" and text[1:2] not in b"0"):
+        if not text or (text[:1] == b"-" and is_int64(argument)):
             raise CommandError(INVALID_CURSOR)
         text = text.lstrip(_BLANKS)
     elif not text:
