@@ -11,7 +11,7 @@ from gossamer.engine.client import REPLY_OFF, REPLY_ON, REPLY_SKIP, Client
 from gossamer.engine.client_text import client_line, client_type
 from gossamer.engine.connection_commands import checked_client_name
 from gossamer.engine.engine import GATE_PAUSED
-from gossamer.resp.errors import NOT_INTEGER, SYNTAX, TIMEOUT_NEGATIVE, TIMEOUT_NOT_INTEGER
+from gossamer.resp.errors import NOT_INTEGER, SYNTAX, TIMEOUT_NEGATIVE, TIMEOUT_NOT_INTEGER, wrong_shape
 
 PAUSE_MAX_MS: Final = 1 << 62
 TYPES: Final = (b"normal", b"master", b"replica", b"slave", b"pubsub")
@@ -119,6 +119,8 @@ def parse_pause_ms(word: bytes) -> i64:
 
 
 def client_pause(client: Client, argv: list[bytes]) -> None:
+    if len(argv) > 4:
+        raise CommandError(wrong_shape(argv[1], b"CLIENT"))
     engine = client.engine
     writes_only = False
     if len(argv) == 4:
@@ -144,6 +146,8 @@ def client_unpause(client: Client, argv: list[bytes]) -> None:
 
 def client_unblock(client: Client, argv: list[bytes]) -> None:
     error: bytes | None = None
+    if len(argv) > 4:
+        raise CommandError(wrong_shape(argv[1], b"CLIENT"))
     if len(argv) == 4:
         how = argv[3].lower()
         if how not in (b"timeout", b"error"):

@@ -146,7 +146,7 @@ def graph_lines(series: LatencySeries, now_s: int) -> list[str]:
 def latency_graph(client: Client, argv: list[bytes]) -> None:
     series = client.engine.latency.series.get(argv[2])
     if series is None:
-        raise CommandError(b"ERR No samples available for event '" + argv[2] + b"'")
+        raise CommandError(b"ERR No samples available for event '" + argv[2].partition(b"\x00")[0] + b"'")
     high, low = max(series.latencies_ms), min(series.latencies_ms)
     head = f"{argv[2].decode('latin-1')} - high {high} ms, low {low} ms (all time high {series.all_time_max_ms} ms)"
     lines = [head, "-" * GRAPH_COLUMNS, *graph_lines(series, client.engine.now_us // 1_000_000)]

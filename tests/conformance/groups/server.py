@@ -5,7 +5,7 @@ from conformance.arguments import Group, command, either, integer, key, many, nu
 parameter = either(
     "maxmemory", "maxmemory-policy", "maxmemory-samples", "timeout", "appendfsync", "notify-keyspace-events",
     "hash-max-listpack-entries", "hash-max-ziplist-value", "list-max-listpack-size", "lfu-log-factor", "hz",
-    "slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "databases", "port", "nosuch",
+    "slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "databases", "nosuch",
     "lazyfree-lazy-eviction", "proto-max-bulk-len", "client-query-buffer-limit", "tcp-keepalive",
 )  # fmt: skip
 setting = either(
