@@ -9,6 +9,7 @@ checked byte by byte before one of them sees it.
 
 from typing import Final
 
+from librt.strings import BytesWriter, write_i64_le
 from mypy_extensions import i64
 
 from gossamer.base.errors import GossamerError
@@ -21,6 +22,7 @@ __all__: Final = [
     "NotANumber",
     "NotFinite",
     "add_long_double",
+    "decimal_bytes",
     "format_double",
     "format_double_17",
     "format_int",
@@ -29,6 +31,7 @@ __all__: Final = [
     "is_integral_double",
     "parse_double",
     "to_int64",
+    "write_decimal",
 ]
 
 INT64_MAX: Final = 9223372036854775807
@@ -36,6 +39,8 @@ INT64_MIN: Final = -9223372036854775808
 LONG_DOUBLE_TEXT_BYTES: Final = 5 * 1024  # a text this long or longer is no long double
 _SMALL_INTS: Final = 10000
 _SMALL: Final[list[bytes]] = [b"%d" % number for number in range(_SMALL_INTS)]
+_HALF_WORD_LIMIT: Final = 100000000  # eight digits fill a 64-bit word
+_WORD_LIMIT: Final = 10000000000000000  # sixteen fill two
 _INT64_MAX_TENTH: Final = 922337203685477580
 # Integers up to here are printed with all their digits by servers that print the shortest ones otherwise.
 _INTEGRAL_LIMIT: Final = 4611686018427387904.0
@@ -150,6 +155,50 @@ def format_int(value: i64) -> bytes:
     if 0 <= value < _SMALL_INTS:
         return _SMALL[value]
     return str(value).encode()
+
+
+def decimal_bytes(value: i64) -> i64:
+    """Length of the decimal text of `value`."""
+    if value <= -_WORD_LIMIT or value >= _WORD_LIMIT:
+        return len(format_int(value))
+    size: i64 = 1
+    if value < 0:
+        value = -value
+        size = 2
+    bound: i64 = 10
+    while bound <= value:
+        bound *= 10
+        size += 1
+    return size
+
+
+def write_decimal(out: BytesWriter, value: i64) -> None:
+    """Append the decimal text of `value`, without an object for it."""
+    if value <= -_WORD_LIMIT or value >= _WORD_LIMIT:
+        out.write(format_int(value))
+        return
+    if value < 0:
+        out.append(45)
+        value = -value
+    if value >= _HALF_WORD_LIMIT:
+        upper: i64 = value // _HALF_WORD_LIMIT
+        _write_digits(out, upper, decimal_bytes(upper))
+        _write_digits(out, value - upper * _HALF_WORD_LIMIT, 8)
+    else:
+        _write_digits(out, value, decimal_bytes(value))
+
+
+def _write_digits(out: BytesWriter, value: i64, digits: i64) -> None:
+    """Up to eight digits in one store, the last one in the highest byte; what is too much is cut off."""
+    word: i64 = 0
+    left: i64 = digits
+    while left > 0:
+        rest: i64 = value // 10
+        word = (word << 8) | (value - rest * 10 + 48)
+        value = rest
+        left -= 1
+    write_i64_le(out, word)
+    out.truncate(len(out) - (8 - digits))
 
 
 # Doubles: what strtod takes as a whole (decimal, hexadecimal, infinity), without blanks before it.

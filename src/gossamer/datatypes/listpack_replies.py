@@ -10,7 +10,7 @@ from typing import Final
 from librt.strings import BytesWriter, read_i64_le, write_i16_le, write_i32_le, write_i64_le
 from mypy_extensions import i16, i32, i64, u8
 
-from gossamer.base.numbers import format_int
+from gossamer.base.numbers import decimal_bytes, format_int, write_decimal
 from gossamer.datatypes import listpack
 
 _CRLF: Final = 0x0A0D  # as a little-endian i16
@@ -18,7 +18,6 @@ _HEAD: Final = 0x0A0D3024  # "$0\r\n" as a little-endian i32; a length below 10 
 _HEAD_START: Final = (
     0x0D303024  # "$00\r", likewise with the tens in the second byte and the ones in the third
 )
-_PAIR_OF_WORDS: Final = 10000000000000000  # 16 digits: what two stores of eight bytes can hold
 _READY_MADE: Final = 10000  # below, format_int looks its answer up
 _COPY_BYTES: Final = 64  # longer strings are written as a slice
 
@@ -45,40 +44,12 @@ def write_bulk(out: BytesWriter, element: bytes) -> None:
 
 def write_integer_bulk(out: BytesWriter, value: i64) -> None:
     """An integer as a bulk string."""
-    if 0 <= value < _READY_MADE or not -_PAIR_OF_WORDS < value < _PAIR_OF_WORDS:
+    if 0 <= value < _READY_MADE:
         write_bulk(out, format_int(value))
         return
-    magnitude: i64 = -value if value < 0 else value
-    digits: i64 = 1
-    bound: i64 = 10
-    while bound <= magnitude:
-        bound *= 10
-        digits += 1
-    if value < 0:
-        write_head(out, digits + 1)
-        out.append(45)
-    else:
-        write_head(out, digits)
-    if digits > 8:
-        high: i64 = magnitude // 100000000
-        _write_digits(out, high, digits - 8)
-        _write_digits(out, magnitude - high * 100000000, 8)
-    else:
-        _write_digits(out, magnitude, digits)
+    write_head(out, decimal_bytes(value))
+    write_decimal(out, value)
     write_i16_le(out, i16(_CRLF))
-
-
-def _write_digits(out: BytesWriter, magnitude: i64, digits: i64) -> None:
-    """Up to eight digits in one store, the last one in the highest byte; what is too much is cut off."""
-    word: i64 = 0
-    left: i64 = digits
-    while left > 0:
-        rest: i64 = magnitude // 10
-        word = (word << 8) | (magnitude - rest * 10 + 48)
-        magnitude = rest
-        left -= 1
-    write_i64_le(out, word)
-    out.truncate(len(out) - (8 - digits))
 
 
 def write_entry(out: BytesWriter, lp: bytes, pos: i64) -> None:

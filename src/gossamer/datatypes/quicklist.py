@@ -64,12 +64,6 @@ def exceeds(limits: Limits, size: i64, count: i64) -> bool:
     return size > SAFETY_LIMIT_BYTES or count > limit_count(limits)
 
 
-def is_large(limits: Limits, size: i64) -> bool:
-    """Whether an element of that size cannot share a node."""
-    most_bytes: i64 = limit_bytes(limits)
-    return size > (most_bytes if most_bytes >= 0 else SAFETY_LIMIT_BYTES)
-
-
 @final
 class Node:
     """Neighbouring elements; `count` and `size` (as a whole listpack) include those that stand open."""
@@ -98,6 +92,10 @@ class Quicklist:
 
     def __init__(self, limits: Limits) -> None:
         self.limits: Limits = limits
+        # As in Redis a list keeps the node limits of its creation.
+        most_bytes: i64 = limit_bytes(limits)
+        self.most_bytes: i64 = most_bytes if most_bytes >= 0 else SAFETY_LIMIT_BYTES
+        self.most_count: i64 = limit_count(limits)
         self.nodes: list[Node] = []
         self.first: i64 = 0
         self.front: list[bytes] = []
@@ -122,9 +120,9 @@ class Quicklist:
 
     def allows(self, node: Node, size: i64) -> bool:
         """Whether one more element of that size may go into the node."""
-        if node.raw or is_large(self.limits, size):
+        if node.raw or node.size + size + ENTRY_OVERHEAD_BYTES > self.most_bytes:
             return False
-        return not exceeds(self.limits, node.size + size + ENTRY_OVERHEAD_BYTES, node.count + 1)
+        return self.most_count < 0 or node.count < self.most_count
 
     def add_first_node(self, node: Node) -> None:
         if self.first == 0:
@@ -217,7 +215,7 @@ class Quicklist:
         size: i64 = len(element)
         if self.node_count() == 0 or (ruled and not self.allows(self.nodes[self.first], size)):
             self.seal_front(0)
-            if ruled and is_large(self.limits, size):
+            if ruled and size > self.most_bytes:
                 self.add_first_node(raw_node(element))
                 return
             self.add_first_node(packed_node(listpack.EMPTY))
@@ -236,7 +234,7 @@ class Quicklist:
         size: i64 = len(element)
         if self.node_count() == 0 or (ruled and not self.allows(self.nodes[len(self.nodes) - 1], size)):
             self.seal_back(0)
-            if ruled and is_large(self.limits, size):
+            if ruled and size > self.most_bytes:
                 self.add_last_node(raw_node(element))
                 return
             self.add_last_node(packed_node(listpack.EMPTY))
@@ -469,7 +467,7 @@ class Quicklist:
             return
         at_edge: bool = before == (node.count if after else 0)
         neighbour: i64 = at + 1 if after else at - 1
-        if self.limits.compat >= PLAIN_NODES_COMPAT and is_large(self.limits, size):
+        if self.limits.compat >= PLAIN_NODES_COMPAT and size > self.most_bytes:
             if not at_edge:
                 self.split(at, before)
             self.add_node(at + 1 if after or not at_edge else at, raw_node(element))
@@ -485,7 +483,7 @@ class Quicklist:
             self.insert_into(neighbour, 0 if after else self.nodes[neighbour].count, element)
         else:
             fresh = raw_node(element)
-            if not is_large(self.limits, size):
+            if size <= self.most_bytes:
                 fresh = packed_node(listpack.encode([element]))
             self.add_node(at + 1 if after else at, fresh)
 
@@ -523,7 +521,7 @@ class Quicklist:
         overhead: i64 = LISTPACK_OVERHEAD_BYTES if self.limits.compat >= 72 else ZIPLIST_OVERHEAD_BYTES
         size: i64 = node.size + other.size - overhead
         count: i64 = node.count + other.count
-        if node.raw or other.raw or exceeds(self.limits, size, count):
+        if node.raw or other.raw or size > self.most_bytes or 0 <= self.most_count < count:
             return False
         lp = listpack.concatenate(node.data, other.data)
         self.drop_nodes(at + 1, at + 2)
@@ -535,7 +533,7 @@ class Quicklist:
         self.settle()
         at, offset = self.locate(index)
         node = self.nodes[at]
-        large: bool = ruled and is_large(self.limits, len(element))
+        large: bool = ruled and len(element) > self.most_bytes
         splits: bool = self.limits.compat >= PLAIN_NODES_COMPAT
         if node.raw and large:
             self.nodes_bytes += len(element) - node.size

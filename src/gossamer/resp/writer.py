@@ -9,7 +9,7 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
-from gossamer.base.numbers import format_double, format_int
+from gossamer.base.numbers import format_double, format_int, write_decimal
 
 _SMALL: Final = 1024
 _INTEGERS: Final = [b":%d\r\n" % n for n in range(_SMALL)]
@@ -58,7 +58,7 @@ class ReplyWriter:
             return
         out = self.out
         out.append(58)
-        out.write(format_int(value))
+        write_decimal(out, value)
         out.write(b"\r\n")
 
     def integer_text(self, text: bytes) -> None:
