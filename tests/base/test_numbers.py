@@ -5,6 +5,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from librt.strings import BytesWriter
 
 from gossamer.base import numbers
 
@@ -18,6 +19,18 @@ def test_every_int64_reads_back(value: int) -> None:
     assert text == str(value).encode()
     assert numbers.is_int64(text)
     assert numbers.to_int64(text) == value
+
+
+EDGES = [0, 1, 9, 10, 99, 9999, 10000, 99999999, 10**8, 10**16 - 1, 10**16, 2**63 - 1]
+
+
+@given(st.one_of(st.sampled_from([sign * edge for edge in EDGES for sign in (1, -1)]), INT64))
+def test_an_integer_is_written_as_it_is_formatted(value: int) -> None:
+    out = BytesWriter()
+    out.write(b"x")
+    numbers.write_decimal(out, value)
+    assert out.getvalue() == b"x" + numbers.format_int(value)
+    assert numbers.decimal_bytes(value) == len(numbers.format_int(value))
 
 
 @given(st.one_of(st.integers(-(2**70), 2**70).map(str), st.text("0123456789-+_ .x", max_size=22)))
