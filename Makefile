@@ -67,7 +67,7 @@ $(STAMPS)/test-tools: pyproject.toml | $(STAMPS)/venv
 	@touch $@
 
 test: $(if $(filter interpreted,$(MODE)),$(STAMPS)/build-tools,$(STAMPS)/installed) $(STAMPS)/test-tools ## run the suite; MODE=interpreted runs the sources, TESTS=... ARGS=... narrow it
-	@env GOSSAMER_TEST_MODE=$(MODE) $(if $(filter interpreted,$(MODE)),PYTHONPATH=src) \
+	@env GOSSAMER_TEST_MODE=$(MODE) $(if $(filter interpreted,$(MODE)),PYTHONPATH=$(CURDIR)/src) \
 		$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 check: $(STAMPS)/build-tools $(STAMPS)/test-tools ## lint, formatting, strict types, the order of the layers
@@ -75,7 +75,7 @@ check: $(STAMPS)/build-tools $(STAMPS)/test-tools ## lint, formatting, strict ty
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --cache-dir $(VENV)/.mypy-cache src/gossamer
 	$(BIN)/mypy --cache-dir $(VENV)/.mypy-cache tests tools
-	PYTHONPATH=src $(BIN)/python -m pytest -q tests/test_layers.py
+	PYTHONPATH=$(CURDIR)/src $(BIN)/python -m pytest -q tests/test_layers.py
 
 format: $(STAMPS)/test-tools ## let ruff format everything and mend what it can
 	$(BIN)/ruff format .

@@ -7,7 +7,7 @@ habit of hiding what the build says.
 import sys
 from pathlib import Path
 
-from setuptools import build_meta
+from setuptools import build_meta  # type: ignore[import-untyped]
 
 
 def main() -> None:

@@ -152,19 +152,22 @@ def test_the_async_client(port: int) -> None:
     async def session(protocol: int) -> None:
         from redis import asyncio as aioredis
 
+        client: Any
         async with aioredis.Redis(port=port, protocol=protocol, decode_responses=True) as client:
             await client.flushall()
             await asyncio.gather(*(client.incr("hits") for _ in range(100)))
             assert await client.get("hits") == "100"
             async with client.pipeline(transaction=True) as pipeline:
-                assert await pipeline.set("a", 1).get("a").execute() == [True, "1"]
+                pipeline.set("a", 1)
+                pipeline.get("a")
+                assert await pipeline.execute() == [True, "1"]
             async with client.pubsub() as pubsub:
                 await pubsub.subscribe("news")
                 await pubsub.get_message(timeout=5)
                 await client.publish("news", "hello")
                 message = await pubsub.get_message(timeout=5)
                 assert message is not None and message["data"] == "hello"
-            waiting = asyncio.create_task(client.blpop(["queue"], timeout=10))
+            waiting = asyncio.ensure_future(client.blpop(["queue"], timeout=10))
             await client.rpush("queue", "job")
             popped = await waiting
             assert popped is not None and list(popped) == ["queue", "job"]

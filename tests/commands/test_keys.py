@@ -143,7 +143,7 @@ def test_keys_does_not_show_what_is_due() -> None:
     assert isinstance(listed, list) and sorted(listed) == [b"a", b"c"]
     assert caller.line("DBSIZE") == 3
     assert caller.call("KEYS", "[bc]") == [b"c"]
-    assert {bytes(caller.call("RANDOMKEY")) for _ in range(40)} == {b"a", b"c"}  # type: ignore[arg-type]
+    assert {str(caller.call("RANDOMKEY")) for _ in range(40)} == {"b'a'", "b'c'"}
     caller.line("DEL a c b")
     assert caller.line("RANDOMKEY") is None
 

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.arguments import Step
 from conformance.conftest import Pair
-from conformance.differential import ProcessTarget, stepwise
+from conformance.differential import Target, stepwise
 
 pytestmark = pytest.mark.peers
 
@@ -56,7 +56,7 @@ SCENES = {
 }  # fmt: skip
 
 
-def played(target: ProcessTarget, steps: list[str], protocol: int) -> list[list[list[bytes]]]:
+def played(target: Target, steps: list[str], protocol: int) -> list[list[list[bytes]]]:
     """Per step and client, the raw replies."""
     target.control().call("FLUSHALL")
     clients = [target.connect() for _ in range(3)]

@@ -180,8 +180,8 @@ def write_all(collector: Collector, version: int = 10, compress: bool = True, ch
     pieces: list[bytes] = []
     writer = Writer(pieces.append, version, compress, checksum)
     writer.begin()
-    for name, value in collector.aux.items():
-        writer.aux(name, value)
+    for name, text in collector.aux.items():
+        writer.aux(name, text)
     for code in collector.functions:
         writer.function(code)
     for index, keys in collector.databases.items():

@@ -58,7 +58,7 @@ def test_a_server_that_starts_and_its_children_are_marked_c(tmp_path):
     log.notice("replica")
     log.server_pid = 1
     log.notice("child")
-    roles = [re.match(r"\d+:(.)", line)[1] for line in lines_of(tmp_path / "log")]
+    roles = [re.findall(r"^\d+:(.)", line)[0] for line in lines_of(tmp_path / "log")]
     assert roles == ["C", "M", "S", "C"]
 
 

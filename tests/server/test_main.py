@@ -108,7 +108,7 @@ def test_a_signal_ends_it_with_status_0_and_takes_the_pid_file_away(tmp_path, nu
     with ServerProcess("gossamer", ["--pidfile", str(pid_file)]) as server:
         assert pid_file.read_text() == f"{server.pid}\n"
         os.kill(server.pid, number)
-        assert server.process.wait(10) == 0
+        assert server.process is not None and server.process.wait(10) == 0
         assert not pid_file.exists()
         assert f"Received {number.name} scheduling shutdown" in server.log_tail()
 

@@ -61,7 +61,7 @@ def test_nobody_is_told_where_nobody_listens(tmp_path, monkeypatch):
 
 
 def test_a_signal_arrives_as_an_event_and_a_second_interrupt_would_kill():
-    heard = []
+    heard: list[str] = []
     signals = Signals(heard.append)
     try:
         signals.on_readable()

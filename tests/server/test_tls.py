@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from gossamer.engine.config import Config
-from gossamer.server.tls import TlsError, TlsTransport, client_context, is_wanted, server_context
+from gossamer.server.connection import TlsError
+from gossamer.server.tls import TlsTransport, client_context, is_wanted, server_context
 
 if shutil.which("openssl") is None:
     pytest.skip("openssl is absent", allow_module_level=True)
