@@ -37,7 +37,7 @@ RUN IT. `pytest tests/conformance -k zsets`. Environment:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from conformance.arguments import Group, Snippet, Step
@@ -140,7 +140,9 @@ def prepare(target: Target, group: Group) -> None:
     target.control().pipeline(commands)
 
 
-def carry_out(target: Target, group: Group, snippets: Sequence[Snippet], protocol: int) -> Outcome:
+def carry_out(
+    target: Target, group: Group, snippets: Sequence[Snippet], protocol: int, with_digest: bool
+) -> Outcome:
     """Run a sequence from an empty server; replies and final content."""
     steps = [step for part in snippets for step in part.steps]
     clients: list[Client] = []
@@ -156,7 +158,10 @@ def carry_out(target: Target, group: Group, snippets: Sequence[Snippet], protoco
         for client in clients:
             client.close()
         target.settle()
-        return Outcome(steps, observed, content_of(target))
+        content = content_of(target)
+        if with_digest:
+            content["DEBUG DIGEST"] = target.control().call("DEBUG", "DIGEST").raw
+        return Outcome(steps, observed, content)
     except (OSError, EOFError) as error:
         raise TargetFailed(f"{target.name}: {error!r}\n{show_steps(steps)}\n{target.explain()}") from error
     finally:
@@ -357,11 +362,19 @@ def obey_laws(outcome: Outcome, snippets: Sequence[Snippet], name: str) -> None:
 
 
 def assert_same(
-    ours: Target, theirs: Target, group: Group, snippets: Sequence[Snippet], protocol: int
+    ours: Target,
+    theirs: Target,
+    group: Group,
+    snippets: Sequence[Snippet],
+    protocol: int,
+    with_digest: bool = False,
 ) -> None:
-    """Run the sequence on both targets; AssertionError with the story when they differ."""
-    reference = carry_out(theirs, group, snippets, protocol)
-    subject = carry_out(ours, group, snippets, protocol)
+    """Run the sequence on both targets; AssertionError with the story when they differ.
+
+    with_digest: compare DEBUG DIGEST too, which only servers of one make have in common.
+    """
+    reference = carry_out(theirs, group, snippets, protocol, with_digest)
+    subject = carry_out(ours, group, snippets, protocol, with_digest)
     story = difference(subject, reference)
     if story is not None:
         raise AssertionError(
@@ -369,11 +382,3 @@ def assert_same(
         )
     obey_laws(reference, snippets, theirs.name)
     obey_laws(subject, snippets, ours.name)
-
-
-DigestOf = Callable[[Target], bytes]
-
-
-def digest_of(target: Target) -> bytes:
-    """DEBUG DIGEST of the whole keyspace."""
-    return target.control().call("DEBUG", "DIGEST").raw

@@ -27,9 +27,7 @@ class Mixed:
 
     def combine(self, data: bytes) -> None:
         """Add data in a way that forgets the order."""
-        self.combine_digest(hashlib.sha1(data, usedforsecurity=False).digest())
-
-    def combine_digest(self, digest: bytes) -> None:
+        digest = hashlib.sha1(data, usedforsecurity=False).digest()
         self.state = bytes([a ^ b for a, b in zip(self.state, digest, strict=True)])
 
     def mix(self, data: bytes) -> None:
@@ -101,5 +99,5 @@ def keyspace_digest(keyspace: Keyspace) -> bytes:
             digest = Mixed()
             digest.mix(key)
             add_value(digest, database.found_value(), expire_ms)
-            final.combine_digest(digest.state)
+            final.combine(digest.state)
     return final.state.hex().encode()

@@ -1,6 +1,6 @@
 """Configuration, measures and other commands on the server itself."""
 
-from conformance.arguments import Group, command, either, integer, key, many, number, options, pair, value
+from conformance.arguments import Group, command, either, integer, key, many, options, pair, value
 
 parameter = either(
     "maxmemory", "maxmemory-policy", "maxmemory-samples", "timeout", "appendfsync", "notify-keyspace-events",
