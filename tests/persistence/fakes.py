@@ -151,4 +151,3 @@ class World:
 
     def pass_seconds(self, seconds: int) -> None:
         self.clock.advance_ms(seconds * 1000)
-

@@ -18,6 +18,7 @@ from gossamer.datatypes.sets import Set
 from gossamer.datatypes.zsets import ZSet
 from gossamer.rdb.crc64 import crc64
 from gossamer.rdb.payload import restore
+from gossamer.rdb.sanitize import ORDERED, UNORDERED, DuplicateFilter, zset_order
 from rdb.content import LEGACY, Collector, collect, read_data, write_all
 
 
@@ -109,13 +110,17 @@ def test_damage_with_a_right_check_sum_never_raises_anything_else() -> None:
         damaged = bytearray(data)
         for _ in range(rng.randrange(1, 4)):
             index = rng.randrange(9, len(data) - 8)
-            damaged[index] = rng.choice([0, 1, 0x80, 0x81, 0xC3, 0xFF, damaged[index] ^ (1 << rng.randrange(8))])
+            damaged[index] = rng.choice(
+                [0, 1, 0x80, 0x81, 0xC3, 0xFF, damaged[index] ^ (1 << rng.randrange(8))]
+            )
         refused(resealed(damaged))
 
 
 @given(st.binary(max_size=200), st.integers(0, 25), st.booleans())
 @settings(max_examples=2000, deadline=None)
-def test_a_payload_of_any_bytes_gives_a_value_or_is_refused(body: bytes, value_type: int, valkey: bool) -> None:
+def test_a_payload_of_any_bytes_gives_a_value_or_is_refused(
+    body: bytes, value_type: int, valkey: bool
+) -> None:
     footer = struct.pack("<H", 80 if valkey else 11) + b"\x00" * 8
     try:
         restored = restore(bytes([value_type]) + body + footer, Limits())
@@ -177,11 +182,14 @@ def intset(*values: int) -> bytes:
     return text(struct.pack("<II", 2, len(values)) + struct.pack(f"<{len(values)}h", *values))
 
 
+FIVE = b"\x05\x01"
+V = b"\x81v\x02"
+
 ILL_FORMED: dict[str, tuple[int, bytes]] = {
     "hash with a field twice": (4, b"\x02" + (text(b"f") + text(b"v")) * 2),
     "hash listpack with a field twice": (16, packed(b"f", b"v", b"f", b"w")),
-    "hash listpack with a number twice, once as text": (16, foreign(b"\x05\x01", b"\x81v\x02", b"\x815\x02", b"\x81v\x02")),
-    "hash listpack with a number twice, once wider": (16, foreign(b"\x05\x01", b"\x81v\x02", b"\xf1\x05\x00\x03", b"\x81v\x02")),
+    "hash listpack with a number twice, once as text": (16, foreign(FIVE, V, b"\x815\x02", V)),
+    "hash listpack with a number twice, once wider": (16, foreign(FIVE, V, b"\xf1\x05\x00\x03", V)),
     "hash listpack with a field alone": (16, packed(b"f", b"v", b"g")),
     "set with a member twice": (2, b"\x02" + text(b"m") * 2),
     "set listpack with a member twice": (20, packed(b"m", b"n", b"m")),
@@ -235,3 +243,44 @@ def test_many_rounds_of_lzf_are_bounded() -> None:
     assert collect(good).databases[0][b"k"] == b"a" * (1 + 264 * 1000)
     for size in (264 * 1000, 2 + 264 * 1000, 1 << 50):
         assert refused(b"REDIS0003" + decode(size) + compressed + b"\xff")
+
+
+ELEMENTS = st.one_of(
+    st.binary(max_size=12),
+    st.integers(-(1 << 63), (1 << 63) - 1).map(lambda n: b"%d" % n),
+    st.sampled_from([b"", b"0"]),
+)
+
+
+@given(st.lists(ELEMENTS, max_size=12), st.sampled_from([1, 2]))
+@settings(max_examples=1000, deadline=None)
+def test_duplicates_are_found_and_nothing_else(elements: list[bytes], stride: int) -> None:
+    """The quick filter must not depend on where in the listpack an element stands."""
+    filter_ = DuplicateFilter()
+    members = elements[::stride]
+    assert filter_.has_duplicates(listpack.encode(elements), stride) == (len(set(members)) < len(members))
+    if members:
+        twice = elements + [b"x"] * (-len(elements) % stride) + [members[0]]
+        assert filter_.has_duplicates(listpack.encode(twice), stride)
+
+
+@given(st.lists(st.tuples(st.floats(allow_nan=False), st.binary(max_size=4)), max_size=12))
+@settings(max_examples=500, deadline=None)
+def test_the_order_of_pairs_is_told_as_floats_compare(pairs: list[tuple[float, bytes]]) -> None:
+    flat: list[bytes] = []
+    ordered = sorted({member: score for score, member in pairs}.items(), key=lambda pair: (pair[1], pair[0]))
+    for member, score in ordered:
+        flat += [member, b"%.17g" % score]
+    assert zset_order(listpack.encode(flat)) == ORDERED
+    if len(ordered) > 1 and ordered[0] != ordered[-1]:
+        assert zset_order(listpack.encode(flat[2:] + flat[:2])) == UNORDERED
+
+
+@pytest.mark.parametrize(
+    "score", [b"1.5", b"-1.5", b"0.1", b"123456789012.345", b"-0.000000000001", b"1e3", b"-inf"]
+)
+def test_a_short_decimal_is_read_as_exactly_as_any_other(score: bytes) -> None:
+    exact = repr(float(score)).encode()
+    for below, above in ((score, exact), (exact, score)):
+        assert zset_order(listpack.encode([b"a", below, b"b", above])) == ORDERED
+        assert zset_order(listpack.encode([b"b", below, b"a", above])) == UNORDERED

@@ -395,6 +395,20 @@ class PackedTable:
         self.bytes_used = EMPTY_BYTES
         self.at_key = None
 
+    def reserve(self, entries: i64) -> None:
+        """Make the buckets for so many entries at once, where the table is still new: loading need not grow it."""
+        buckets: i64 = entries // ENTRIES_PER_BUCKET
+        if self.count > 0 or len(self.buckets) > 1 or buckets < 2:
+            return
+        mask: i64 = 1
+        while 2 * mask + 2 <= buckets:
+            mask = 2 * mask + 1
+        self.buckets = [b""] * int(buckets)
+        self.mask = mask
+        self.split = buckets - mask - 1
+        self.bytes_used += (buckets - 1) * (resident_bytes(0) + 8)
+        self.at_key = None
+
     # -- objects held beside the buckets ------------------------------------------------------------------
 
     def hold(self, held: object) -> i64:

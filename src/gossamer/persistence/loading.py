@@ -18,6 +18,7 @@ from gossamer.rdb.loader import Loader, LoadReport, LoadTarget
 from gossamer.rdb.reader import Reader
 
 STEP_BYTES: Final = 2 << 20
+KEY_MIN_BYTES: Final = 3  # a type, a length of a key, a length of a value
 
 
 @final
@@ -27,6 +28,7 @@ class KeyspaceTarget(LoadTarget):
     def __init__(self, keyspace: Keyspace, keeps_old: bool = False) -> None:
         self.keyspace: Keyspace = keyspace
         self.keeps_old: bool = keeps_old  # a key that is there already is passed over, not refused
+        self.most_keys: i64 = 0  # no more than the file can hold, whatever it announces
         self.functions: list[bytes] = []
 
     def add(
@@ -52,6 +54,11 @@ class KeyspaceTarget(LoadTarget):
         added: bool = load_entry(self.keyspace.databases[db_index], key, value, expire_ms, access)
         return added or self.keeps_old
 
+    def expect(self, db_index: i64, keys: i64, expires: i64) -> None:
+        if keys > self.most_keys:
+            keys = self.most_keys
+        self.keyspace.databases[db_index].table.reserve(keys)
+
     def add_function(self, code: bytes) -> None:
         self.functions.append(code)
 
@@ -71,6 +78,7 @@ class SnapshotLoading:
         self.file: InputFile = file
         self.total_bytes: i64 = file.size_bytes()
         self.target: KeyspaceTarget = KeyspaceTarget(keyspace, keeps_old)
+        self.target.most_keys = self.total_bytes // KEY_MIN_BYTES
         now_ms = int(keyspace.state.now_ms) if drop_expired else -1
         self.loader: Loader = Loader(self.target, len(keyspace.databases), now_ms)
         self.source: Input = Input(b"", file.read, int(self.total_bytes))

@@ -84,7 +84,7 @@ class Output:
             writer.append(u8(0x40 | (value >> 8)))
             writer.append(u8(value & 0xFF))
         elif value < 0x80000000:
-            writer.append(0x80)
+            writer.append(u8(0x80))
             write_i32_be(writer, i32(value))
         else:
             self._long_length(value)
@@ -92,10 +92,10 @@ class Output:
     def _long_length(self, value: i64) -> None:
         writer = self.writer
         if value > 0xFFFFFFFF:
-            writer.append(0x81)
+            writer.append(u8(0x81))
             write_i64_be(writer, value)
         else:
-            writer.append(0x80)
+            writer.append(u8(0x80))
             write_i32_be(writer, i32(value - 0x100000000))
 
     def unsigned(self, value: int) -> None:
@@ -103,7 +103,7 @@ class Output:
         if value < _TWO_TO_63:
             self.length(value)
         else:
-            self.writer.append(0x81)
+            self.writer.append(u8(0x81))
             write_i64_be(self.writer, value - _TWO_TO_64)
 
     def string(self, data: bytes) -> None:
@@ -121,7 +121,7 @@ class Output:
             if compressor is not None:
                 compressed = compressor.compress(data)
                 if compressed is not None:
-                    self.writer.append(0xC3)
+                    self.writer.append(u8(0xC3))
                     self.length(len(compressed))
                     self.length(size)
                     self.writer.write(compressed)
@@ -152,13 +152,13 @@ class Output:
             value = -value
         writer = self.writer
         if -128 <= value <= 127:
-            writer.append(0xC0)
+            writer.append(u8(0xC0))
             writer.append(u8(value & 0xFF))
         elif -32768 <= value <= 32767:
-            writer.append(0xC1)
+            writer.append(u8(0xC1))
             write_i16_le(writer, i16(value))
         elif -0x80000000 <= value <= 0x7FFFFFFF:
-            writer.append(0xC2)
+            writer.append(u8(0xC2))
             write_i32_le(writer, i32(value))
         else:
             return False

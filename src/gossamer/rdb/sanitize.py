@@ -6,7 +6,7 @@ The structure of a listpack is checked by `listpack.validate`; here is what that
 
 from typing import Final, final
 
-from librt.strings import read_i32_le, read_i64_le
+from librt.strings import read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64
 
@@ -19,6 +19,10 @@ _SLOTS: Final = 4096
 ORDERED: Final = 0
 UNORDERED: Final = 1
 NOT_A_SCORE: Final = 2
+
+_SHORT_DIGITS: Final = 15
+_POWERS_OF_TEN: Final[list[float]] = [10.0**places for places in range(_SHORT_DIGITS + 1)]
+_NOT_SHORT: Final = -1.0e300
 
 
 def checked_count(lp: bytes, offset: i64) -> i64:
@@ -47,17 +51,39 @@ class DuplicateFilter:
         end: i64 = len(lp) - 1
         position: i64 = listpack.HEADER_BYTES
         skip: i64 = 0
+        full: i64 = end - 8
         while position < end:
+            byte: i64 = lp[position]
+            entry: i64 = (byte & 63) + 2
+            if byte & 0xC0 != 0x80:
+                entry = listpack.entry_bytes(lp, position)
             if skip == 0:
-                slot = _signature(lp, position)
+                slot: i64
+                first: i64 = lp[position + 1]
+                if byte & 0xC0 == 0x80 and position <= full and first > 57:
+                    slot = _short_signature(lp, position + 1, byte & 63)
+                else:
+                    slot = _signature(lp, position)
                 slot = (slot ^ (slot >> 12) ^ (slot >> 29)) & (_SLOTS - 1)
                 if marks[slot] == search:
                     return _compare_all(lp, stride)
                 marks[slot] = search
                 skip = stride
             skip -= 1
-            position += listpack.entry_bytes(lp, position)
+            position += entry
         return False
+
+
+def _short_signature(lp: bytes, start: i64, size: i64) -> i64:
+    """The signature of a string that is no number; there must be eight bytes to load from its start on."""
+    word = read_i64_le(lp, start)
+    if size < 8:
+        return _mix(word & ((1 << (size * 8)) - 1), size)
+    return _mix(word, size) + 3 * _mix(read_i64_le(lp, start + size - 8), 257)
+
+
+def _mix(word: i64, seed: i64) -> i64:
+    return seed ^ (word & 0xFFFFFFFF) * 31 ^ ((word >> 32) & 0xFFFFFFFF) * 4099
 
 
 def _signature(lp: bytes, position: i64) -> i64:
@@ -67,25 +93,17 @@ def _signature(lp: bytes, position: i64) -> i64:
     start = listpack.string_start(lp, position)
     stop = listpack.string_end(lp, position)
     size = stop - start
-    if size == 0:
-        return 0
-    first: i64 = lp[start]
-    if size <= 20 and (48 <= first <= 57 or first == 45):
+    if size <= 20:
         found, value = listpack.canonical_integer(lp[start:stop])
         if found:
             return value
-    mixed: i64 = size
-    if size >= 8:
-        mixed ^= (read_i64_le(lp, start) & 0xFFFFFFFFFFFF) * 31
-        mixed ^= (read_i64_le(lp, stop - 8) & 0xFFFFFFFFFFFF) * 17
-        return mixed
-    if size >= 4:
-        mixed ^= (i64(read_i32_le(lp, start)) * 31) ^ (i64(read_i32_le(lp, stop - 4)) * 4099)
-        return mixed
-    while start < stop:
-        mixed = mixed * 257 + lp[start]
-        start += 1
-    return mixed
+    if start + 8 <= len(lp):
+        return _short_signature(lp, start, size)
+    word: i64 = 0
+    while stop > start:
+        stop -= 1
+        word = (word << 8) | lp[stop]
+    return _mix(word, size)
 
 
 def _compare_all(lp: bytes, stride: i64) -> bool:
@@ -104,6 +122,36 @@ def _compare_all(lp: bytes, stride: i64) -> bool:
     return len(seen) != count
 
 
+def _short_decimal(lp: bytes, start: i64, stop: i64) -> float:
+    """The number that up to 15 digits with a point spell; _NOT_SHORT for any other text.
+
+    Both the digits and the power of ten are exact doubles then, so their quotient is the nearest one.
+    """
+    is_negative = start < stop and lp[start] == 45
+    if is_negative:
+        start += 1
+    size = stop - start
+    if size == 0 or size > _SHORT_DIGITS + 1:
+        return _NOT_SHORT
+    digits: i64 = 0
+    places: i64 = -1
+    while start < stop:
+        digit = i64(lp[start]) - 48
+        start += 1
+        if 0 <= digit <= 9:
+            digits = digits * 10 + digit
+            if places >= 0:
+                places += 1
+        elif digit == -2 and places < 0:
+            places = 0
+        else:
+            return _NOT_SHORT
+    if places <= 0 or places == size - 1 or digits == 0:
+        return _NOT_SHORT
+    value = float(digits) / _POWERS_OF_TEN[places]
+    return -value if is_negative else value
+
+
 def zset_order(lp: bytes) -> i64:
     """Whether the (member, score) pairs of a listpack with an even count are in their order."""
     end: i64 = len(lp) - 1
@@ -116,10 +164,12 @@ def zset_order(lp: bytes) -> i64:
         if listpack.is_integer_at(lp, at):
             score = float(listpack.integer_at(lp, at))
         else:
-            try:
-                score = parse_double(listpack.element_at(lp, at))
-            except NotANumber:
-                return NOT_A_SCORE
+            score = _short_decimal(lp, listpack.string_start(lp, at), listpack.string_end(lp, at))
+            if score == _NOT_SHORT:
+                try:
+                    score = parse_double(listpack.element_at(lp, at))
+                except NotANumber:
+                    return NOT_A_SCORE
         if previous >= 0 and score <= previous_score:
             if score < previous_score:
                 return UNORDERED

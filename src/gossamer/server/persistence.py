@@ -95,6 +95,7 @@ class Persistence(InfoSource):
             return -1
         loading.close()
         self.loading = None
+        self.snapshots.content.functions = loading.target.functions
         report = loading.report()
         self.snapshots.keys_loaded = report.keys_loaded
         self.snapshots.keys_expired_at_load = report.keys_expired
