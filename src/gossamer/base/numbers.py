@@ -41,6 +41,7 @@ _SMALL_INTS: Final = 10000
 _SMALL: Final[list[bytes]] = [b"%d" % number for number in range(_SMALL_INTS)]
 _HALF_WORD_LIMIT: Final = 100000000  # eight digits fill a 64-bit word
 _WORD_LIMIT: Final = 10000000000000000  # sixteen fill two
+_FOUR_DIGITS: Final[list[bytes]] = [b"%04d" % number for number in range(_SMALL_INTS)]
 _INT64_MAX_TENTH: Final = 922337203685477580
 # Integers up to here are printed with all their digits by servers that print the shortest ones otherwise.
 _INTEGRAL_LIMIT: Final = 4611686018427387904.0
@@ -154,6 +155,9 @@ def format_int(value: i64) -> bytes:
     """The decimal text of `value`."""
     if 0 <= value < _SMALL_INTS:
         return _SMALL[value]
+    if 0 <= value < _SMALL_INTS * _SMALL_INTS:
+        high: i64 = value // _SMALL_INTS
+        return _SMALL[high] + _FOUR_DIGITS[value - high * _SMALL_INTS]
     return str(value).encode()
 
 
