@@ -100,6 +100,7 @@ class Command:
     ) -> None:
         self.name: bytes = name
         self.full_name: bytes = name
+        self.in_container: bool = False
         self.function: Handler | None = function
         self.arity: i64 = arity
         self.flag_names: tuple[str, ...] = tuple(flags.split())
@@ -116,6 +117,7 @@ class Command:
         self.subcommands: dict[bytes, Command] = {}
         for sub in subcommands:
             sub.full_name = name + b"|" + sub.name
+            sub.in_container = True
             self.subcommands[sub.name] = sub
         # Statistics of the running server (INFO commandstats, latencystats).
         self.calls: i64 = 0

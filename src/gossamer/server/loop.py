@@ -6,7 +6,7 @@ timers; `before_flush` (the AOF's turn); then every pending reply leaves. All co
 
 import socket
 from collections.abc import Callable
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
 
@@ -14,6 +14,8 @@ from gossamer.engine.client import Client
 from gossamer.engine.engine import Engine
 from gossamer.server.connection import Connection, Endpoint
 from gossamer.server.poller import READ, Poller
+
+NEVER_US: Final = 1 << 62
 
 
 class LoopHooks:
@@ -52,6 +54,7 @@ class Loop:
         self.hooks: LoopHooks = hooks
         self.endpoints: dict[int, Endpoint] = {}
         self.timers: list[Timer] = []
+        self.next_due_us: i64 = NEVER_US  # of the earliest timer
         self.resumable: list[Connection] = []
         self.stopped: bool = False
 
@@ -68,6 +71,7 @@ class Loop:
         """Have `call` called in delay_ms."""
         timer = Timer(self.engine.now_us + delay_ms * 1000, call)
         self.timers.append(timer)
+        self.next_due_us = min(self.next_due_us, timer.due_us)
         return timer
 
     def adopt(self, sock: socket.socket, address: bytes, local_address: bytes) -> Connection:
@@ -149,10 +153,7 @@ class Loop:
         if self.resumable or self.engine.pending:
             return 0.0
         now_us: i64 = self.engine.clock.now_us()
-        due_us: i64 = now_us + 1_000_000
-        for timer in self.timers:
-            if timer.due_us < due_us:
-                due_us = timer.due_us
+        due_us: i64 = min(now_us + 1_000_000, self.next_due_us)
         if self.engine.blocking.deadlines:
             deadline_ms: i64 = self.engine.blocking.next_deadline_ms()
             if deadline_ms > 0 and deadline_ms * 1000 < due_us:
@@ -164,6 +165,8 @@ class Loop:
 
     def run_timers(self) -> None:
         now_us: i64 = self.engine.now_us
+        if now_us < self.next_due_us:
+            return
         for timer in self.timers.copy():
             if timer.due_us <= now_us:
                 next_ms: i64 = timer.call()
@@ -171,3 +174,6 @@ class Loop:
                     self.timers.remove(timer)
                 else:
                     timer.due_us = now_us + next_ms * 1000
+        self.next_due_us = NEVER_US
+        for timer in self.timers:
+            self.next_due_us = min(self.next_due_us, timer.due_us)
