@@ -11,7 +11,7 @@ more than `hash-max-listpack-entries` fields.
 Invariants: exactly one form holds the fields; every field stands there once.
 """
 
-from typing import Final, final
+from typing import Any, Final, final
 
 from mypy_extensions import i64
 
@@ -84,6 +84,10 @@ class Hash(Value):
         if table is None:
             return OBJECT_BYTES + BYTES_OVERHEAD + len(self.pairs)
         return 4 * OBJECT_BYTES + table.bytes_used
+
+    def hand_over(self, lists: list[list[Any]]) -> None:
+        if self.table is not None:
+            self.table.hand_over(lists)
 
     def copy(self) -> "Hash":
         """An independent hash with the same fields."""

@@ -24,7 +24,7 @@ changed; `earliest[i]` (once any entry has an expire time) is at most the smalle
 """
 
 from math import sqrt
-from typing import Final, final
+from typing import Any, Final, final
 
 from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
 from librt.vecs import append as vec_append
@@ -408,6 +408,12 @@ class PackedTable:
         self.split = buckets - mask - 1
         self.bytes_used += (buckets - 1) * (resident_bytes(0) + 8)
         self.at_key = None
+
+    def hand_over(self, lists: list[list[Any]]) -> None:
+        """Append the long lists of the table, and become empty: their owner frees them piecemeal."""
+        lists.append(self.buckets)
+        lists.append(self.objects)
+        self.clear()
 
     # -- objects held beside the buckets ------------------------------------------------------------------
 

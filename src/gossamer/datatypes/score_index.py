@@ -18,7 +18,7 @@ past MAX_CHUNK_BYTES is split as long as it has two entries; `page.total` is the
 score is NaN. -0.0 and 0.0 are one place in the order.
 """
 
-from typing import Final, final
+from typing import Any, Final, final
 
 from librt.strings import BytesWriter, read_f64_le, read_i64_be, read_i64_le, write_f64_le, write_i64_le
 from librt.vecs import append, pop, vec
@@ -237,6 +237,12 @@ class ScoreIndex:
             + self.chunk_count * CHUNK_OVERHEAD_BYTES
             + len(self.pages) * PAGE_OVERHEAD_BYTES
         )
+
+    def hand_over(self, lists: list[list[Any]]) -> None:
+        """Append the lists of entries: their owner frees them piecemeal. The index is not to be used again."""
+        for page in self.pages:
+            lists.append(page.chunks)
+        self.pages = []
 
     def insert(self, score: float, member: bytes) -> None:
         """Add an entry that is not there yet."""

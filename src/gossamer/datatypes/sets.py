@@ -12,7 +12,7 @@ member is an integer.
 Invariants: exactly one form holds the members; every member stands there once.
 """
 
-from typing import Final, final
+from typing import Any, Final, final
 
 from mypy_extensions import i64
 
@@ -130,6 +130,10 @@ class Set(Value):
         if table is None:
             return OBJECT_BYTES + BYTES_OVERHEAD + len(self.data)
         return 4 * OBJECT_BYTES + table.bytes_used
+
+    def hand_over(self, lists: list[list[Any]]) -> None:
+        if self.table is not None:
+            self.table.hand_over(lists)
 
     def copy(self) -> "Set":
         """An independent set with the same members."""

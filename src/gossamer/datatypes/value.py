@@ -3,7 +3,7 @@
 Invariant: `packed()` is the exact RDB/DUMP byte form (listpack or intset) as long as it is not None.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from mypy_extensions import i64
 
@@ -51,3 +51,9 @@ class Value:
 
     def copy(self) -> "Value":
         raise NotImplementedError
+
+    def hand_over(self, lists: list[list[Any]]) -> None:
+        """Append the long lists that a large value holds, and let go of them: they are freed piecemeal.
+
+        Nothing else may be asked of the value afterwards. A type whose pieces are few may leave this alone.
+        """

@@ -13,7 +13,7 @@ score is NaN. A sorted set that became large stays large.
 """
 
 import math
-from typing import Final, final
+from typing import Any, Final, final
 
 from librt.strings import BytesWriter, read_f64_le, write_f64_le
 from mypy_extensions import i64
@@ -151,6 +151,11 @@ class ZSet(Value):
         if table is None:
             return OBJECT_BYTES + BYTES_OVERHEAD + len(self.pairs)
         return 4 * OBJECT_BYTES + table.bytes_used + self.index.memory_bytes()
+
+    def hand_over(self, lists: list[list[Any]]) -> None:
+        if self.table is not None:
+            self.table.hand_over(lists)
+            self.index.hand_over(lists)
 
     def copy(self) -> "ZSet":
         """An independent sorted set with the same members."""

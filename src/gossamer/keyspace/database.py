@@ -43,6 +43,7 @@ from gossamer.datatypes.value import (
 from gossamer.datatypes.zsets import ZSet
 from gossamer.keyspace.access import lfu_touched
 from gossamer.keyspace.events import NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW
+from gossamer.keyspace.lazyfree import LARGE_BYTES
 from gossamer.keyspace.state import ACCESS_LRU, KeyspaceState
 from gossamer.resp.errors import WRONGTYPE
 
@@ -287,7 +288,7 @@ class Database:
             expire_ms = table.at_expire
         self.keep_access()
         if table.at_meta & META_KIND == KIND_OBJECT:
-            self.forget_found_value()
+            self.discard_found_value()
         table.replace_found(key, kind, value, expire_ms)
 
     def append_found(self, key: bytes, tail: bytes) -> i64:
@@ -353,7 +354,7 @@ class Database:
             assert value.ref < 0, "a held value belongs to one key"
             self.keep_access()
             if table.at_meta & META_KIND == KIND_OBJECT:
-                self.forget_found_value()
+                self.discard_found_value()
             if embed and packed is not None:
                 table.replace_found(key, value.packed_kind(), packed, expire_ms)
             else:
@@ -390,7 +391,7 @@ class Database:
         """Remove a live key; False where there was none."""
         if not self.find(key):
             return False
-        self.remove_found()
+        self.discard_found()
         return True
 
     def take(self, key: bytes) -> bytes | Value | None:
@@ -441,16 +442,34 @@ class Database:
             self.forget_found_value()
         self.table.remove_found()
 
+    def discard_found(self) -> None:
+        """Remove the entry found last and free its value, a large one piecemeal."""
+        if self.table.at_meta & META_KIND == KIND_OBJECT:
+            self.discard_found_value()
+        self.table.remove_found()
+
+    def discard_found_value(self) -> None:
+        """Free the held Value of the entry found last, which is about to be removed or replaced."""
+        large: bool = self.found_accounted() >= LARGE_BYTES
+        value = self.forget_found_value()
+        if large:
+            self.state.lazyfree.bury_value(value)
+
+    def found_accounted(self) -> i64:
+        value = self.table.found_object()
+        assert isinstance(value, Value)
+        return value.accounted
+
     def clear(self) -> None:
         """Remove every key."""
-        self.table.clear()
+        self.state.lazyfree.bury_table(self.table)
         self.values_bytes = 0
 
     # -- expire times and access fields -------------------------------------------------------------------
 
     def expire_found(self, key: bytes) -> None:
         """Remove the expired entry found last, and say so."""
-        self.remove_found()
+        self.discard_found()
         state = self.state
         state.expired_keys += 1
         state.listener.on_removed_by_server(key, self.index)

@@ -10,6 +10,7 @@ from mypy_extensions import i64
 from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.keyspace.events import KeyspaceListener
+from gossamer.keyspace.lazyfree import LazyFree
 
 ACCESS_LRU: Final = 0
 ACCESS_LFU: Final = 1
@@ -33,6 +34,7 @@ class KeyspaceState:
         # then due keys are hidden, or (so that the primary's own stream finds them) still there.
         self.expires_now: bool = True
         self.hides_expired: bool = True
+        self.lazyfree: LazyFree = LazyFree()
         self.dirty: i64 = 0  # changes since the last save
         self.hits: i64 = 0
         self.misses: i64 = 0

@@ -48,6 +48,11 @@ class Cron:
         """Begin to tick."""
         self.loop.add_timer(1, self.tick)
         self.loop.add_timer(1, self.expire)
+        self.loop.add_timer(1, self.free)
+
+    def free(self) -> int:
+        """A slice of giving back the memory of large values; answers the ms until the next."""
+        return self.engine.state.lazyfree.slow(self.engine.clock)
 
     def expire(self) -> int:
         """A slice of the expire cycle; answers the ms until the next."""
