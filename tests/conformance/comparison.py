@@ -74,9 +74,13 @@ def scan(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
 
 
 def sort(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
-    """Without an order (BY without `*`) a set or sorted set comes in any; ties under ALPHA BY too."""
+    """Without an order (BY without `*`) a set or sorted set comes in any; ties under ALPHA BY too.
+
+    ALPHA compares as C strings do: words that differ only behind a NUL are a tie.
+    """
     words = [word.upper() for word in argv]
-    return b"BY" in words and unordered(argv, ours, theirs)
+    has_nul = b"ALPHA" in words and b"\x00" in theirs.raw
+    return (b"BY" in words or has_nul) and unordered(argv, ours, theirs)
 
 
 def same_fields(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:

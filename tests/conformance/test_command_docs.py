@@ -81,3 +81,18 @@ def test_no_summary_is_the_real_servers_sentence(compat: str, servers: ServerPoo
         if ours[1].rstrip(b".").lower() == docs.plain()[1].rstrip(b".").lower():
             same.append(name)
     assert not same
+
+
+@pytest.mark.parametrize(
+    "container", ["CLIENT", "COMMAND", "CONFIG", "DEBUG", "LATENCY", "MEMORY", "OBJECT", "PUBSUB", "SLOWLOG"]
+)
+def test_no_help_text_is_the_real_servers_prose(container: str, servers: ServerPool) -> None:
+    try:
+        real, ours = servers.get("peer", "redis:7.0"), servers.get("gossamer", "redis:7.0")
+    except ServerAbsent as absent:
+        pytest.skip(f"{absent} is absent")
+    with real.client() as peer, ours.client() as client:
+        theirs = peer.call(container, "HELP").plain()
+        mine = client.call(container, "HELP").plain()
+    assert mine[0] == theirs[0]
+    assert not [line for line in mine[1:] if line.startswith(b"    ") and line in theirs]

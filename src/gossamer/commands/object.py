@@ -22,18 +22,15 @@ _IS_LFU: Final = b"ERR An LFU maxmemory policy is selected, idle time not tracke
 _HELP: Final = (
     b"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"ENCODING <key>",
-    b"    Return the kind of internal representation used in order to store the value",
-    b"    associated with a <key>.",
+    b"    The name of the form in which the value is kept.",
     b"FREQ <key>",
-    b"    Return the access frequency index of the <key>. The returned integer is",
-    b"    proportional to the logarithm of the recent access frequency of the key.",
+    b"    How often the key is used, as the logarithmic counter of the LFU policies.",
     b"IDLETIME <key>",
-    b"    Return the idle time of the <key>, that is the approximated number of",
-    b"    seconds elapsed since the last access to the key.",
+    b"    For about how many seconds nothing has touched the key.",
     b"REFCOUNT <key>",
-    b"    Return the number of references of the value associated with the specified",
-    b"    <key>.",
+    b"    How many references the value has.",
     b"HELP",
+    b"    This text.",
 )
 
 
@@ -89,10 +86,7 @@ def refcount(session: Session, argv: list[bytes]) -> None:
 def help_command(session: Session, argv: list[bytes]) -> None:
     """OBJECT HELP"""
     reply = session.reply
-    reply.array(len(_HELP) + 1)
-    for line in _HELP:
-        reply.simple(line)
-    reply.simple(b"    Print this help." if session.limits.compat >= 80 else b"    Prints this help.")
+    reply.simple_array(_HELP)
 
 
 _KEY: Final = (KeySpec("RO", index=2),)

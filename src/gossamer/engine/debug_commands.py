@@ -257,7 +257,7 @@ HELP: Final = (
     b"STRINGMATCH-LEN <len> <pattern>",
     b"    Match a pattern against so many letters a.",
     b"HELP",
-    b"    Prints this help.",
+    b"    This text.",
 )
 
 

@@ -60,16 +60,14 @@ def slowlog_reset(client: Client, argv: list[bytes]) -> None:
 SLOWLOG_HELP: Final = (
     b"SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"GET [<count>]",
-    b"    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
-    b"    Entries are made of:",
-    b"    id, timestamp, time in microseconds, arguments array, client IP and port,",
-    b"    client name",
+    b"    The newest entries: 10 of them, so many, or all with -1. An entry has its id, the",
+    b"    time, how long it took in microseconds, the arguments, the client and its name.",
     b"LEN",
-    b"    Return the length of the slowlog.",
+    b"    How many entries there are.",
     b"RESET",
-    b"    Reset the slowlog.",
+    b"    Forget them.",
     b"HELP",
-    b"    Prints this help.",
+    b"    This text.",
 )
 
 
@@ -219,21 +217,20 @@ def latency_doctor(client: Client, argv: list[bytes]) -> None:
 LATENCY_HELP: Final = (
     b"LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"DOCTOR",
-    b"    Return a human readable latency analysis report.",
+    b"    What the spikes seen so far mean, in words.",
     b"GRAPH <event>",
-    b"    Return an ASCII latency graph for the <event> class.",
+    b"    The spikes of an event, drawn with letters.",
     b"HISTORY <event>",
-    b"    Return time-latency samples for the <event> class.",
+    b"    The spikes of an event, each with its time.",
     b"LATEST",
-    b"    Return the latest latency samples for all events.",
+    b"    Of every event the last spike and the worst.",
     b"RESET [<event> ...]",
-    b"    Reset latency data of one or more <event> classes.",
-    b"    (default: reset all data for all event classes)",
+    b"    Forget the spikes of these events, or of all.",
     b"HISTOGRAM [COMMAND ...]",
-    b"    Return a cumulative distribution of latencies in the format of a histogram for the specified command names.",
-    b"    If no commands are specified then all histograms are replied.",
+    b"    How long calls of these commands, or of all, have taken: how many stayed below",
+    b"    each power of two of microseconds.",
     b"HELP",
-    b"    Prints this help.",
+    b"    This text.",
 )
 
 
@@ -355,18 +352,18 @@ def memory_purge(client: Client, argv: list[bytes]) -> None:
 MEMORY_HELP: Final = (
     b"MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"DOCTOR",
-    b"    Return memory problems reports.",
+    b"    What is wrong with the use of memory, in words.",
     b"MALLOC-STATS",
-    b"    Return internal statistics report from the memory allocator.",
+    b"    What the allocator says of itself.",
     b"PURGE",
-    b"    Attempt to purge dirty pages for reclamation by the allocator.",
+    b"    Ask the allocator to give pages back.",
     b"STATS",
-    b"    Return information about the memory usage of the server.",
+    b"    Where memory goes, in figures.",
     b"USAGE <key> [SAMPLES <count>]",
-    b"    Return memory in bytes used by <key> and its value. Nested values are",
-    b"    sampled up to <count> times (default: 5, 0 means sample all).",
+    b"    The bytes that a key and its value take. Of a large value so many elements are",
+    b"    looked at (5 unless told, 0 for all).",
     b"HELP",
-    b"    Prints this help.",
+    b"    This text.",
 )
 
 
