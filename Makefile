@@ -18,16 +18,18 @@ DATA ?= data
 # compiled: the same, but refuse to run when it is not. interpreted: the same files, straight from src.
 MODE ?= installed
 TESTS ?= tests
+INPUTS ?= 1000000
+EXAMPLES ?= 1000
 ARGS ?=
 
-SOURCES := $(shell find src -name '*.py' -o -name py.typed) setup.py pyproject.toml
+SOURCES := $(shell find src -name '*.py' -o -name '*.json' -o -name py.typed) setup.py pyproject.toml
 # Another choice of mode or compiler flags is another install.
 WANTED := $(STAMPS)/wanted-$(shell echo '$(GOSSAMER_COMPILE) $(GOSSAMER_CFLAGS) $(CC)' | cksum | cut -d' ' -f1)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help setup up down test check format bench clean distclean
+.PHONY: help setup up down test check format fuzz campaign bench clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -80,6 +82,12 @@ check: $(STAMPS)/build-tools $(STAMPS)/test-tools ## lint, formatting, strict ty
 format: $(STAMPS)/test-tools ## let ruff format everything and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+fuzz: setup $(STAMPS)/test-tools ## a million damaged and split inputs for the request parser; INPUTS=... ARGS="--seed 1"
+	@PYTHONPATH=tests $(BIN)/python -m support.parser_fuzz --inputs $(INPUTS) $(ARGS)
+
+campaign: setup $(STAMPS)/test-tools ## long random comparison with the real servers; EXAMPLES=... ARGS="-k zsets"
+	@GOSSAMER_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/conformance $(ARGS)
 
 bench: setup $(STAMPS)/test-tools ## compare speed and memory with redis-server; ARGS="--quick" for a first look
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
