@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 from typing import final
 
 from mypy_extensions import i64
@@ -88,6 +89,7 @@ class SystemProcesses(Processes):
             return process_id
         status = 1
         try:
+            close_sockets()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             status = int(job.run())
@@ -107,3 +109,17 @@ class SystemProcesses(Processes):
             os.waitpid(int(process_id), 0)
         except (ChildProcessError, ProcessLookupError):
             return
+
+
+def close_sockets() -> None:
+    """Close every socket of this process: a child must keep no port busy and no connection half open."""
+    try:
+        descriptors = [int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2]
+    except OSError:
+        descriptors = list(range(3, os.sysconf("SC_OPEN_MAX")))
+    for descriptor in descriptors:
+        try:
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+        except OSError:
+            continue

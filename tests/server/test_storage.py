@@ -1,0 +1,117 @@
+"""Real files and real children behind the doors of persistence."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from gossamer.persistence.doors import Job
+from gossamer.server.storage import SystemDisk, SystemProcesses
+
+
+@pytest.fixture(autouse=True)
+def in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Exit(Job):
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def run(self) -> int:
+        Path("child").write_text(str(os.getpid()))
+        return self.status
+
+
+class Fail(Job):
+    def run(self) -> int:
+        raise RuntimeError("a bug in the child")
+
+
+class Sleep(Job):
+    def run(self) -> int:
+        time.sleep(60)
+        return 0
+
+
+def awaited(processes: SystemProcesses, child: int) -> int:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        status = processes.exit_status(child)
+        if status is not None:
+            return int(status)
+        time.sleep(0.01)
+    raise AssertionError("the child does not end")
+
+
+def test_a_file_is_written_renamed_read_and_removed() -> None:
+    disk = SystemDisk()
+    assert disk.open("new") is None
+    for content in (b"a longer content of old", b"short"):
+        file = disk.create("temporary")
+        file.write(content)
+        file.write(b"")
+        file.sync()
+        file.close()
+        disk.rename("temporary", "new")
+        disk.sync_directory()
+    read = disk.open("new")
+    assert read is not None
+    assert (read.size_bytes(), read.read(3), read.read(100), read.read(1)) == (5, b"sho", b"rt", b"")
+    read.close()
+    disk.remove("new")
+    disk.remove("new")
+    assert os.listdir(".") == []
+
+
+def test_a_directory_that_cannot_be_written_is_an_os_error() -> None:
+    with pytest.raises(OSError):
+        SystemDisk().create("none/such")
+
+
+@pytest.mark.parametrize("status", [0, 1, 7])
+def test_a_child_does_its_job_and_tells_its_status(status: int) -> None:
+    processes = SystemProcesses()
+    child = int(processes.fork(Exit(status)))
+    assert awaited(processes, child) == status
+    assert int(Path("child").read_text()) == child != os.getpid() == processes.own_id()
+
+
+def test_a_bug_in_the_child_is_a_failure(capfd: pytest.CaptureFixture[str]) -> None:
+    processes = SystemProcesses()
+    assert awaited(processes, int(processes.fork(Fail()))) == 1
+
+
+def test_a_killed_child_tells_the_signal_and_is_gone() -> None:
+    processes = SystemProcesses()
+    child = int(processes.fork(Sleep()))
+    assert processes.exit_status(child) is None
+    os.kill(child, 9)
+    assert awaited(processes, child) == -9
+    child = int(processes.fork(Sleep()))
+    processes.kill(child)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    processes.kill(child)
+
+
+def test_a_child_keeps_no_port_busy() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        address = listening.getsockname()
+        processes = SystemProcesses()
+        child = int(processes.fork(Sleep()))
+    try:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(address, 1).close()
+            except ConnectionRefusedError:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        processes.kill(child)
