@@ -12,22 +12,9 @@ from mypy_extensions import i64, u8
 from gossamer.base.numbers import format_double, format_int, write_decimal
 
 _SMALL: Final = 1024
-_DIGITS_BELOW: Final = 1_000_000_000_000_000_000
 _INTEGERS: Final = [b":%d\r\n" % n for n in range(_SMALL)]
 _BULK_HEADS: Final = [b"$%d\r\n" % n for n in range(_SMALL)]
 _ARRAY_HEADS: Final = [b"*%d\r\n" % n for n in range(_SMALL)]
-
-
-def write_digits(out: BytesWriter, number: i64) -> None:
-    """The decimal digits of a number below _DIGITS_BELOW and not negative, without an object in between."""
-    scale: i64 = 1
-    while scale * 10 <= number:
-        scale *= 10
-    while scale > 0:
-        digit: i64 = number // scale
-        out.append((48 + digit) & 0xFF)
-        number -= digit * scale
-        scale //= 10
 
 
 @final
