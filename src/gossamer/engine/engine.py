@@ -145,6 +145,7 @@ class Engine(KeyspaceListener):
 
     def begin_iteration(self) -> None:
         """Read the clock; the loop calls it when it wakes."""
+        self.statistics.loop_cycles += 1
         self.now_us = self.clock.now_us()
         now_ms: i64 = self.now_us // 1000
         if now_ms != self.state.now_ms:

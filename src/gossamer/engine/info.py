@@ -50,6 +50,9 @@ class EngineFacts(InfoSource):
         facts[b"hz"] = facts[b"configured_hz"] = engine.config.number("hz")
         facts[b"maxclients"] = engine.config.number("maxclients")
         facts[b"config_file"] = engine.config.config_file
+        if engine.limits.compat >= 80:
+            facts[b"availability_zone"] = engine.config.text("availability-zone")
+        facts[b"eventloop_cycles"] = statistics.loop_cycles
         facts[b"connected_clients"] = len(engine.clients)
         facts[b"blocked_clients"] = len(engine.blocking.clients)
         facts[b"clients_in_timeout_table"] = sum(

@@ -90,6 +90,7 @@ class Statistics:
         self.connections_received: i64 = 0
         self.connections_rejected: i64 = 0
         self.commands_processed: i64 = 0
+        self.loop_cycles: i64 = 0
         self.input_bytes: i64 = 0
         self.output_bytes: i64 = 0
         self.dirty_calls: i64 = 0

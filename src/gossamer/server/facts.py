@@ -10,7 +10,7 @@ from gossamer import __version__
 from gossamer.base.build import compiled
 from gossamer.engine.doors import InfoSource
 from gossamer.engine.info import human_bytes, ratio
-from gossamer.server.listener import Listener
+from gossamer.server.listener import Listener, describe_listeners
 from gossamer.server.memory import MemoryAccount, resident_bytes
 
 PAGE_BYTES: Final = 4096
@@ -38,8 +38,8 @@ class ProcessFacts(InfoSource):
         facts[b"run_id"] = self.run_id
         facts[b"tcp_port"] = self.port
         facts[b"executable"] = os.fsencode(os.path.abspath(sys.argv[0]))
-        for number, listener in enumerate(self.listeners[:3]):
-            facts[b"listener%d" % number] = listener.describe()
+        for number, description in enumerate(describe_listeners(self.listeners)):
+            facts[b"listener%d" % number] = description
         facts[b"mem_allocator"] = f"cpython-{platform.python_version()}".encode()
         facts[b"master_replid"] = self.run_id
         self.add_memory(facts)

@@ -10,6 +10,7 @@ from gossamer.base.errors import GossamerError
 from gossamer.server.connection import Endpoint
 
 ACCEPTS_PER_TURN: Final = 1000
+EVERYWHERE: Final = {"0.0.0.0": "*", "::": "-::*"}  # as the directive bind spells them
 
 
 class ListenError(GossamerError):
@@ -51,16 +52,26 @@ class Listener(Endpoint):
                 self.over_tls,
             )
 
-    def describe(self) -> bytes:
-        """The value of INFO's listenerN."""
-        name = self.socket.getsockname()
-        if isinstance(name, str):
-            return b"name=unix,bind=" + name.encode()
-        kind = "tls" if self.over_tls else "tcp"
-        return f"name={kind},bind={name[0]},port={name[1]}".encode()
-
     def close(self) -> None:
         self.socket.close()
+
+
+def describe_listeners(listeners: list[Listener]) -> list[bytes]:
+    """The values of INFO's listener0, listener1 ...: one for each kind of socket, with all its addresses."""
+    addresses: dict[str, list[str]] = {}
+    ports: dict[str, int] = {}
+    for listener in listeners:
+        name = listener.socket.getsockname()
+        kind = "unix" if isinstance(name, str) else "tls" if listener.over_tls else "tcp"
+        host = name if isinstance(name, str) else EVERYWHERE.get(name[0], name[0])
+        addresses.setdefault(kind, []).append(f"bind={host}")
+        if not isinstance(name, str):
+            ports[kind] = name[1]
+    described = []
+    for kind, binds in addresses.items():
+        port = f",port={ports[kind]}" if kind in ports else ""
+        described.append(f"name={kind},{','.join(binds)}{port}".encode())
+    return described
 
 
 def printable_address(family: int, address: object, local: object) -> bytes:
