@@ -9,8 +9,8 @@ DUMP and encodings agree); knows nothing of keys and clients.
 
 A node is a sealed listpack, or one element that is too large to share a node, held as it is ("raw"). The few
 elements at either end stand open in a Python list, so that pushing and popping cost no copy; they belong to
-the first and to the last node, whose `count` and `size` include them. When an end has OPEN_MAX elements, the
-inner half is sealed into its node in one go; when it is empty, OPEN_TAKE elements are taken out of its node.
+the first and to the last node, whose `count` and `size` include them. When an end has most_open() elements, the
+inner half is sealed into its node in one go; when it is empty, half as many are taken out of its node.
 
 Invariants: no node is empty, except for a moment inside a method; `length` is the sum of the nodes' counts;
 nothing is open at an end whose node is raw; `nodes[:first]` is room for new first nodes.
@@ -25,8 +25,9 @@ from gossamer.base.limits import Limits
 from gossamer.datatypes import listpack
 from gossamer.datatypes.listpack_replies import write_bulk, write_run
 
-OPEN_MAX: Final = 32
-OPEN_TAKE: Final = 16
+OPEN_MAX: Final = 64
+OPEN_MAX_OF_SMALL: Final = 32
+SMALL_NODE_BYTES: Final = 2048
 SAFETY_LIMIT_BYTES: Final = 8192  # of a node that is limited by count
 COUNT_LIMIT_MAX: Final = 32767
 ENTRY_OVERHEAD_BYTES: Final = 8  # what a new entry is expected to take beside its content
@@ -73,6 +74,11 @@ class Node:
         self.count: i64 = count
         self.size: i64 = size
         self.raw: bool = raw
+
+
+def most_open(node: Node) -> i64:
+    """How many elements may stand open at an end: fewer in a small node, to which they would be a burden."""
+    return OPEN_MAX if node.size >= SMALL_NODE_BYTES else OPEN_MAX_OF_SMALL
 
 
 _ROOM: Final = Node(b"", 0, 0, False)  # fills nodes[:first]; never read
@@ -226,8 +232,9 @@ class Quicklist:
         self.nodes_bytes += entry
         self.length += 1
         self.front.append(element)
-        if len(self.front) >= OPEN_MAX:
-            self.seal_front(OPEN_TAKE)
+        open_max: i64 = most_open(node)
+        if len(self.front) >= open_max:
+            self.seal_front(open_max // 2)
 
     def push_back(self, element: bytes, ruled: bool) -> None:
         """Add a last element; unless `ruled`, into the last node however full it is."""
@@ -245,8 +252,9 @@ class Quicklist:
         self.nodes_bytes += entry
         self.length += 1
         self.back.append(element)
-        if len(self.back) >= OPEN_MAX:
-            self.seal_back(OPEN_TAKE)
+        open_max: i64 = most_open(node)
+        if len(self.back) >= open_max:
+            self.seal_back(open_max // 2)
 
     def pop_front(self) -> bytes:
         """Remove the first element."""
@@ -297,7 +305,8 @@ class Quicklist:
         taken: list[bytes] = []
         pos: i64 = listpack.HEADER_BYTES
         n: i64 = 0
-        while n < OPEN_TAKE and pos < end:
+        most: i64 = most_open(node) // 2
+        while n < most and pos < end:
             taken.append(listpack.element_at(lp, pos))
             pos += listpack.entry_bytes(lp, pos)
             n += 1
@@ -318,7 +327,8 @@ class Quicklist:
         taken: list[bytes] = []
         pos: i64 = len(lp) - 1
         n: i64 = 0
-        while n < OPEN_TAKE and pos > listpack.HEADER_BYTES:
+        most: i64 = most_open(node) // 2
+        while n < most and pos > listpack.HEADER_BYTES:
             pos = listpack.previous_position(lp, pos)
             taken.append(listpack.element_at(lp, pos))
             n += 1
