@@ -28,6 +28,7 @@ from gossamer.commands.table import (
     SKIP_SLOWLOG,
     WRITE,
     Command,
+    build_table,
 )
 from gossamer.engine.blocking import Blocking, awaited_type
 from gossamer.engine.client import (
@@ -153,10 +154,7 @@ class Engine(KeyspaceListener):
 
     def add_commands(self, commands: tuple[Command, ...]) -> None:
         """Put a group into the table, as far as the version that is answered as has its commands."""
-        compat = int(self.limits.compat)
-        for command in commands:
-            if command.exists_in(compat):
-                self.commands[command.name] = command.copy_for(compat)
+        self.commands.update(build_table((commands,), int(self.limits.compat)))
 
     # -- the path of a command ----------------------------------------------------------------------------
 
