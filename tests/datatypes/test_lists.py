@@ -227,6 +227,12 @@ def test_one_element_beyond_the_limit_makes_a_quicklist(compat: int) -> None:
     assert pushed(limits_of(compat, -2), [b"a", b"z" * 8000]).encoding() == b"listpack"
 
 
+def test_a_loaded_list_of_few_large_elements_is_a_listpack_where_the_limit_is_a_count() -> None:
+    node = listpack.encode([b"z" * 8192])
+    assert List.from_nodes([2], [node], limits_of(80, 3)).encoding() == b"listpack"
+    assert List.from_nodes([2], [node], limits_of(80, -2)).encoding() == b"quicklist"
+
+
 def test_small_lists_stay_packed_and_large_ones_do_not() -> None:
     value = pushed(limits_of(72, -2), [b"element"] * 20)
     assert value.packed() == listpack.encode([b"element"] * 20)

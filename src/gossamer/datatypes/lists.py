@@ -172,16 +172,20 @@ class List(Value):
         if node.raw:
             return
         if self.grown:
-            most_bytes: i64 = limit_bytes(self.limits)
-            if most_bytes >= 0 and node.size > most_bytes // 2:
-                return
-            if most_bytes < 0 and node.count > limit_count(self.limits) // 2:
+            if not self.fits_listpack(node, 2):
                 return
             self.grown = False
         if node.size <= PACKED_MAX_BYTES // 2:
             quick.settle()
             self.lp = node.data
             self.quick = None
+
+    def fits_listpack(self, node: Node, divisor: i64) -> bool:
+        """Whether the only node is small enough, by the limit over `divisor`, to be reported as a listpack."""
+        most_bytes: i64 = limit_bytes(self.limits)
+        if most_bytes >= 0:
+            return node.size <= most_bytes // divisor
+        return node.count <= limit_count(self.limits) // divisor
 
     def convert_loaded(self) -> None:
         """Choose the form of a list that was just loaded into nodes."""
@@ -191,7 +195,7 @@ class List(Value):
         if quick.node_count() != 1:
             return
         node = quick.nodes[quick.first]
-        if not node.raw and not exceeds(self.limits, node.size, node.count):
+        if not node.raw and self.fits_listpack(node, 1):
             self.grown = False
             if node.size <= PACKED_MAX_BYTES:
                 quick.settle()
