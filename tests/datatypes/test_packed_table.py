@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossamer.base.rng import Random64
+from gossamer.datatypes.packed_expiry import sweep
 from gossamer.datatypes.packed_table import (
     EMPTY_BYTES,
     ENTRIES_PER_BUCKET,
@@ -142,7 +143,7 @@ def apply_step(table: PackedTable, model: dict[bytes, Entry], step: tuple) -> No
             model[step[1]].extra = step[2]
     elif name == "sweep":
         due: list[bytes] = []
-        table.sweep(step[1], step[2], due)
+        sweep(table, step[1], step[2], due)
         for key in due:
             assert 0 < model.pop(key).expire_ms < step[1]
             assert table.remove(key)
@@ -242,14 +243,14 @@ def test_a_sweep_finds_every_due_key_and_then_costs_nothing() -> None:
     removed: set[bytes] = set()
     unfinished = True
     while unfinished:
-        unfinished = table.sweep(1001, 16, due)
+        unfinished = sweep(table, 1001, 16, due)
         removed.update(due)
         for key in due:
             table.remove(key)
         due.clear()
     assert removed == {b"%d" % n for n in range(1000)}
     assert table.earliest_of_all == 1001
-    assert not table.sweep(1001, 16, due) and not due
+    assert not sweep(table, 1001, 16, due) and not due
     check_invariants(table)
 
 
@@ -261,11 +262,11 @@ def test_a_sweep_that_is_cut_up_misses_no_key_that_shrinking_moves_back() -> Non
             table.insert(b"%d" % n, 0, b"", 10 if n % 2 else 0)
         due: list[bytes] = []
         for _ in range(start):
-            table.sweep(5, 1, due)
+            sweep(table, 5, 1, due)
         for n in range(0, 400, 2):
             table.remove(b"%d" % n)
         for _ in range(3):
-            while table.sweep(11, 3, due):
+            while sweep(table, 11, 3, due):
                 pass
         assert sorted(due) == sorted({b"%d" % n for n in range(1, 400, 2)})
 

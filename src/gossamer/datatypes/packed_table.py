@@ -533,75 +533,6 @@ class PackedTable:
         if expire_ms < self.earliest_of_all:
             self.earliest_of_all = expire_ms
 
-    def sweep(self, now_ms: i64, buckets: i64, keys: list[bytes]) -> bool:
-        """Look for entries whose expire time is before now, through so many more buckets at most.
-
-        Appends the keys of the first bucket that has any; the caller must remove them. False when nothing more
-        can be due; else the next call goes on from here. (Removing shrinks the table, which can move what is
-        due to buckets that were passed already: then the next call begins at the first bucket again.)
-        """
-        at: i64 = self.sweep_at
-        n: i64 = len(self.earliest)
-        if at == 0:
-            if self.earliest_of_all >= now_ms:
-                return False
-            self.sweep_earliest = NEVER
-            self.earliest_of_all = NEVER
-        end: i64 = at + buckets
-        if end > n:
-            end = n
-        found: bool = False
-        while at < end and not found:
-            earliest: i64 = self.earliest[at]
-            if earliest < now_ms:
-                earliest = self.take_expired(at, now_ms, keys)
-                found = len(keys) > 0
-            if earliest < self.sweep_earliest:
-                self.sweep_earliest = earliest
-            at += 1
-        if at < n:
-            self.sweep_at = at
-            return True
-        self.sweep_at = 0
-        if self.sweep_earliest < self.earliest_of_all:
-            self.earliest_of_all = self.sweep_earliest
-        return self.earliest_of_all < now_ms
-
-    def take_expired(self, index: i64, now_ms: i64, keys: list[bytes]) -> i64:
-        """Append the keys of bucket `index` that are due; answer the earliest expire time of the others."""
-        bucket: bytes = self.buckets[index]
-        size: i64 = len(bucket)
-        earliest: i64 = NEVER
-        position: i64 = 0
-        while position < size:
-            if i64(bucket[position + 3]) & META_EXPIRE:
-                expire: i64 = read_i64_le(bucket, position + HEADER_BYTES + self.extra)
-                if expire < now_ms:
-                    keys.append(self.key_at(bucket, position))
-                elif expire < earliest:
-                    earliest = expire
-            position += i64(read_i16_le(bucket, position + 1))
-        self.earliest[index] = earliest
-        return earliest
-
-    def average_expire_ms(self, wanted_buckets: i64) -> i64:
-        """Mean expire time of the entries that have one in the first buckets with any; NEVER without any."""
-        total: float = 0.0
-        count: i64 = 0
-        index: i64 = 0
-        while index < i64(len(self.earliest)) and wanted_buckets > 0:
-            if self.earliest[index] != NEVER:
-                wanted_buckets -= 1
-                bucket: bytes = self.buckets[index]
-                position: i64 = 0
-                while position < i64(len(bucket)):
-                    if i64(bucket[position + 3]) & META_EXPIRE:
-                        total += float(read_i64_le(bucket, position + HEADER_BYTES + self.extra))
-                        count += 1
-                    position += i64(read_i16_le(bucket, position + 1))
-            index += 1
-        return i64(total / float(count)) if count else NEVER
-
     # -- walking ------------------------------------------------------------------------------------------
 
     def keys_in(self, index: i64, keys: list[bytes]) -> None:
@@ -612,14 +543,6 @@ class PackedTable:
         while position < size:
             keys.append(self.key_at(bucket, position))
             position += i64(read_i16_le(bucket, position + 1))
-
-    def live_keys_in(self, index: i64, now_ms: i64, keys: list[bytes]) -> None:
-        """Append those keys of bucket `index` whose expire time is not before now."""
-        there: bool = self.note_first(index)
-        while there:
-            if self.at_expire == 0 or self.at_expire >= now_ms:
-                keys.append(self.found_key())
-            there = self.note_next()
 
     def items_in(self, index: i64, flat: list[bytes]) -> None:
         """Append key and payload (bytes) of each entry of bucket `index`, in turn."""

@@ -107,8 +107,8 @@ SECTIONS: Final = {
         mem_allocator -
         mem_overhead_db_hashtable_rehashing 0 80
         active_defrag_running 0
-        lazyfree_pending_objects 0
-        lazyfreed_objects 0""",
+        lazyfree_pending_objects -
+        lazyfreed_objects -""",
     b"persistence": """
         loading 0
         async_loading 0

@@ -19,6 +19,7 @@ from gossamer.base.errors import CommandError
 from gossamer.base.numbers import is_int64
 from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.lists import List
+from gossamer.datatypes.packed_expiry import average_expire_ms, live_keys_in
 from gossamer.datatypes.packed_table import (
     META_KIND,
     META_OBJECT,
@@ -526,7 +527,7 @@ class Database:
         """Mean time to live of the keys that expire, of the first few buckets that have any; 0 where none do."""
         if self.table.expires_count == 0:
             return 0
-        return self.table.average_expire_ms(AVERAGE_TTL_BUCKETS) - self.state.now_ms
+        return average_expire_ms(self.table, AVERAGE_TTL_BUCKETS) - self.state.now_ms
 
     def used_bytes(self) -> i64:
         """Resident bytes of keys and values, by account."""
@@ -550,7 +551,7 @@ class Database:
         n: i64 = table.bucket_count()
         i: i64 = 0
         while i < n:
-            table.live_keys_in(i, self.state.now_ms, keys)
+            live_keys_in(table, i, self.state.now_ms, keys)
             i += 1
         return keys
 

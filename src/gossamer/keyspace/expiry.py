@@ -14,6 +14,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from gossamer.base.clock import Clock
+from gossamer.datatypes.packed_expiry import sweep
 from gossamer.keyspace.database import Database
 from gossamer.keyspace.keyspace import Keyspace
 
@@ -88,7 +89,7 @@ class ExpireCycle:
         unfinished: bool = True
         in_time: bool = True
         while unfinished and in_time:
-            unfinished = table.sweep(now_ms, BUCKETS_PER_STEP, due)
+            unfinished = sweep(table, now_ms, BUCKETS_PER_STEP, due)
             removed += i64(len(due))
             self.remove(database)
             in_time = self.clock.now_us() < until_us
