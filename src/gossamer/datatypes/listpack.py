@@ -37,7 +37,6 @@ from gossamer.base.numbers import format_int
 
 HEADER_BYTES: Final = 6
 COUNT_UNKNOWN: Final = 65535
-TERMINATOR: Final = b"\xff"
 EMPTY: Final = b"\x07\x00\x00\x00\x00\x00\xff"
 
 # Above this length two strings are compared by slicing, below it byte by byte without an allocation.
