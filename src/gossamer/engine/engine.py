@@ -259,7 +259,7 @@ class Engine(KeyspaceListener):
         if i64(len(reply.out)) > mark and reply.out[mark] == 45:
             command.failed_calls += 1
             self.statistics.note_error(reply.out, mark)
-        if state.dirty != dirty or client.propagated is not None:
+        if client.propagated is not None or (self.feeds and state.dirty != dirty):
             self.collect_effects(client, argv, state.dirty != dirty)
 
     def note_slow(self, client: Client, command: Command, argv: list[bytes], elapsed_us: i64) -> None:
@@ -272,7 +272,6 @@ class Engine(KeyspaceListener):
         """Remember what AOF and replicas must see; send it unless a transaction is under way."""
         propagated = client.propagated
         client.propagated = None
-        self.statistics.dirty_calls += 1
         if not self.feeds:
             return
         db_index: i64 = client.db.index

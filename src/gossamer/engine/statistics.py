@@ -93,7 +93,6 @@ class Statistics:
         self.loop_cycles: i64 = 0
         self.input_bytes: i64 = 0
         self.output_bytes: i64 = 0
-        self.dirty_calls: i64 = 0
         self.query_buffer_limit_disconnections: i64 = 0
         self.output_buffer_limit_disconnections: i64 = 0
         self.reads_processed: i64 = 0

@@ -51,6 +51,9 @@ class Transport:
 
 
 EARLY_FLUSH_BYTES: Final = 1 << 20
+# Bound once: looking a name up in a module costs as much as a short request.
+_read: Final = os.read
+_write: Final = os.write
 
 
 class Endpoint:
@@ -106,7 +109,7 @@ class Connection(Endpoint):
 
     def on_readable(self) -> None:
         try:
-            data = os.read(self.descriptor, self.parser.wanted_bytes())
+            data = _read(self.descriptor, self.parser.wanted_bytes())
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -205,7 +208,7 @@ class Connection(Endpoint):
             self.loop.check_output_limit(self)
             return
         try:
-            sent: i64 = os.write(self.descriptor, data)
+            sent: i64 = _write(self.descriptor, data)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError:
@@ -223,7 +226,7 @@ class Connection(Endpoint):
         while self.unsent:
             data = self.unsent[0]
             try:
-                sent: i64 = os.write(self.descriptor, data)
+                sent: i64 = _write(self.descriptor, data)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -261,7 +264,7 @@ class Connection(Endpoint):
             return
         if self.tls is not None and not self.unsent:
             try:
-                os.write(self.descriptor, self.tls.close())
+                _write(self.descriptor, self.tls.close())
             except OSError:
                 pass  # the peer is gone, or its window is full: nobody needs the goodbye then
         self.closed = True

@@ -52,7 +52,7 @@ class Loop:
         self.engine: Engine = engine
         self.poller: Poller = poller
         self.hooks: LoopHooks = hooks
-        self.endpoints: dict[int, Endpoint] = {}
+        self.endpoints: list[Endpoint | None] = []  # by descriptor
         self.timers: list[Timer] = []
         self.next_due_us: i64 = NEVER_US  # of the earliest timer
         self.resumable: list[Connection] = []
@@ -60,11 +60,14 @@ class Loop:
 
     def add(self, descriptor: int, endpoint: Endpoint) -> None:
         """Call endpoint.on_readable() whenever the descriptor has something to read."""
+        while len(self.endpoints) <= descriptor:
+            self.endpoints.append(None)
         self.endpoints[descriptor] = endpoint
         self.poller.set(descriptor, READ, False)
 
     def remove(self, descriptor: int) -> None:
-        if self.endpoints.pop(descriptor, None) is not None:
+        if descriptor < len(self.endpoints) and self.endpoints[descriptor] is not None:
+            self.endpoints[descriptor] = None
             self.poller.remove(descriptor)
 
     def add_timer(self, delay_ms: i64, call: Callable[[], int]) -> Timer:
@@ -117,7 +120,7 @@ class Loop:
         engine.begin_iteration()
         endpoints = self.endpoints
         for descriptor, mask in ready:
-            endpoint = endpoints.get(descriptor)
+            endpoint = endpoints[descriptor]
             if endpoint is None:
                 continue
             if mask & 4:
