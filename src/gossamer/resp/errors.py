@@ -45,5 +45,9 @@ def not_subscribed(name: bytes) -> bytes:
 def wrong_shape(subcommand: bytes, container: bytes) -> bytes:
     """The reply for arguments that a subcommand does not take; both as the client and Redis spell them."""
     return (
-        b"ERR unknown subcommand or wrong number of arguments for '" + subcommand + b"'. Try " + container + b" HELP."
+        b"ERR unknown subcommand or wrong number of arguments for '"
+        + subcommand
+        + b"'. Try "
+        + container
+        + b" HELP."
     )
