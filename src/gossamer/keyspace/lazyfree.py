@@ -15,6 +15,7 @@ from gossamer.datatypes.value import Value
 
 LARGE_BYTES: Final = 64 * 1024  # a value with less is freed at once
 ENTRIES_PER_STEP: Final = 1024
+LAST_ENTRIES_PER_STEP: Final = 8  # with the last of its entries, the allocator gives whole arenas back
 SLICE_US: Final = 500
 PAUSE_MS: Final = 1
 IDLE_MS: Final = 100
@@ -52,7 +53,9 @@ class LazyFree:
             return True
         last = self.lists[len(self.lists) - 1]
         n: i64 = len(last)
-        start: i64 = n - ENTRIES_PER_STEP if n > ENTRIES_PER_STEP else 0
+        start: i64 = n - (ENTRIES_PER_STEP if n > ENTRIES_PER_STEP else LAST_ENTRIES_PER_STEP)
+        if start < 0:
+            start = 0
         for entry in last[start:]:
             if isinstance(entry, Value) and entry.accounted >= LARGE_BYTES:
                 self.values.append(entry)  # a large value of a flushed database
