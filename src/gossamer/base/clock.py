@@ -2,9 +2,10 @@
 
 from typing import final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Clock:
     """Unix time in microseconds. The server layer extends it with the real one."""
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 NOTIFY_KEYSPACE: Final = 1 << 0  # K
 NOTIFY_KEYEVENT: Final = 1 << 1  # E
@@ -72,6 +72,7 @@ def format_event_classes(mask: int) -> bytes:
     return text
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class KeyspaceListener:
     """What the keyspace tells the engine; every method does nothing here."""
 
