@@ -32,6 +32,7 @@ GATE_CLOSING: Final = 1 << 5
 REPLY_ON: Final = 0
 REPLY_OFF: Final = 1
 REPLY_SKIP: Final = 2  # drops the reply of the next command
+REPLY_SKIPPING: Final = 3  # that command runs
 
 
 class ClientDoor:

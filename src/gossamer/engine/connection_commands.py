@@ -8,7 +8,7 @@ from mypy_extensions import i64
 from gossamer.base.errors import CommandError
 from gossamer.base.numbers import is_int64, to_int64
 from gossamer.commands.table import Command
-from gossamer.engine.client import GATE_AUTHENTICATION, REPLY_ON, Client
+from gossamer.engine.client import GATE_AUTHENTICATION, REPLY_OFF, REPLY_ON, Client
 from gossamer.resp.errors import DB_OUT_OF_RANGE, INVALID_DB_INDEX, NOT_INTEGER, SYNTAX, wrong_arity
 from gossamer.resp.personality import Personality
 
@@ -172,7 +172,8 @@ def reset(client: Client, argv: list[bytes]) -> None:
     client.user = b"default"
     client.no_evict = False
     client.set_no_touch(False)
-    client.set_reply_mode(REPLY_ON)
+    if client.reply_mode == REPLY_OFF:
+        client.set_reply_mode(REPLY_ON)
     if engine.requires_password:
         client.authenticated = False
         client.set_gate(GATE_AUTHENTICATION, True)

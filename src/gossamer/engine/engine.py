@@ -40,6 +40,7 @@ from gossamer.engine.client import (
     GATE_SUBSCRIBED,
     REPLY_ON,
     REPLY_SKIP,
+    REPLY_SKIPPING,
     Client,
 )
 from gossamer.engine.config import Config
@@ -83,7 +84,9 @@ class Engine(KeyspaceListener):
         self.state.set_time(self.now_us // 1000)
         self.commands: dict[bytes, Command] = {}
         self.name_cache: dict[bytes, Command] = {}
-        self.recent_name: bytes = b""  # the last name that was looked up, as it was spelled, and what it named
+        self.recent_name: bytes = (
+            b""  # the last name that was looked up, as it was spelled, and what it named
+        )
         self.recent_command: Command | None = None
         self.gate: i64 = 0
         self.clients: dict[i64, Client] = {}
@@ -207,15 +210,14 @@ class Engine(KeyspaceListener):
 
     def execute_muted(self, client: Client, argv: list[bytes]) -> None:
         """Run a request of a client that said CLIENT REPLY OFF or SKIP: its reply is dropped."""
-        mode: i64 = client.reply_mode
         mark: i64 = len(client.reply.out)
+        if client.reply_mode == REPLY_SKIP:
+            client.reply_mode = REPLY_SKIPPING
         self.process(client, argv)
-        if mode == REPLY_SKIP:
+        if client.reply_mode != REPLY_ON:
             client.reply.out.truncate(mark)
-            if client.reply_mode == REPLY_SKIP:
+            if client.reply_mode == REPLY_SKIPPING:
                 client.set_reply_mode(REPLY_ON)
-        elif client.reply_mode != REPLY_ON:
-            client.reply.out.truncate(mark)
         client.send_kept_pushes()
 
     def call(self, client: Client, command: Command, argv: list[bytes]) -> None:
