@@ -186,15 +186,21 @@ class Engine(KeyspaceListener):
 
     def process(self, client: Client, argv: list[bytes]) -> None:
         """From the name of a command to its reply, and to what follows from it."""
-        command = self.name_cache.get(argv[0])
-        if command is None:
-            command = self.find_command(argv)
+        name = argv[0]
+        command = self.recent_command
+        if command is None or name != self.recent_name:
+            command = self.name_cache.get(name)
             if command is None:
-                if argv[0].lower() in HTTP_WORDS:
-                    client.door.close()  # a browser was made to talk to us (cross-protocol scripting)
-                else:
-                    self.reject(client, None, unknown_command(self, argv))
-                return
+                command = self.find_command(argv)
+                if command is None:
+                    if name.lower() in HTTP_WORDS:
+                        client.door.close()  # a browser was made to talk to us (cross-protocol scripting)
+                    else:
+                        self.reject(client, None, unknown_command(self, argv))
+                    return
+            if not command.in_container and not command.subcommands:
+                self.recent_name = name
+                self.recent_command = command
         n: i64 = len(argv)
         arity: i64 = command.arity
         if n != arity and (arity > 0 or n < -arity):
