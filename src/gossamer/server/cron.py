@@ -8,7 +8,7 @@ from typing import final
 from mypy_extensions import i64
 
 from gossamer.engine.config import Config
-from gossamer.engine.engine import Engine
+from gossamer.engine.engine import GATE_LOADING, GATE_MEMORY, Engine
 from gossamer.keyspace.expiry import ExpireCycle
 from gossamer.server.loop import Loop
 from gossamer.server.memory import MemoryAccount
@@ -49,6 +49,15 @@ class Cron:
         self.loop.add_timer(1, self.tick)
         self.loop.add_timer(1, self.expire)
         self.loop.add_timer(1, self.free)
+        self.loop.add_timer(1, self.evict)
+
+    def evict(self) -> int:
+        """Keep within maxmemory although no command comes (it was lowered); answers the ms until the next turn."""
+        engine = self.engine
+        if engine.gate & GATE_MEMORY and not engine.gate & GATE_LOADING and engine.hooks.free_memory():
+            if self.memory.counted_for_eviction_bytes() > engine.limits.maxmemory_bytes:
+                return 1
+        return 100
 
     def free(self) -> int:
         """A slice of giving back the memory of large values; answers the ms until the next."""
