@@ -14,6 +14,8 @@ from gossamer.base.numbers import NotANumber, parse_double
 from gossamer.datatypes import listpack
 
 _SLOTS: Final = 4096
+# The lowest n bytes of a word. (A shifted literal would be 32 bits wide when compiled.)
+_MASKS: Final[list[int]] = [256**size - 1 for size in range(8)]
 
 # How the pairs of a sorted set stand.
 ORDERED: Final = 0
@@ -78,7 +80,7 @@ def _short_signature(lp: bytes, start: i64, size: i64) -> i64:
     """The signature of a string that is no number; there must be eight bytes to load from its start on."""
     word = read_i64_le(lp, start)
     if size < 8:
-        return _mix(word & ((1 << (size * 8)) - 1), size)
+        return _mix(word & _MASKS[size], size)
     return _mix(word, size) + 3 * _mix(read_i64_le(lp, start + size - 8), 257)
 
 
