@@ -10,8 +10,8 @@ from mypy_extensions import i64
 # How a value stands in a database entry (the low four bits of its meta byte).
 KIND_STRING: Final = 0  # plain bytes; the encoding follows from the content
 KIND_STRING_EMBSTR: Final = 1  # plain bytes that INCRBYFLOAT wrote: never reported as int
-KIND_STRING_RAW: Final = 2  # bytes or a StringBuffer, by APPEND, SETRANGE ...: never reported as int or embstr
-KIND_OBJECT: Final = 3  # a Value held in the slab
+KIND_STRING_RAW: Final = 2  # plain bytes, by APPEND, SETRANGE ...: neither int nor embstr
+KIND_OBJECT: Final = 3  # a Value held in the slab, also a StringBuffer
 KIND_LIST_LISTPACK: Final = 4
 KIND_HASH_LISTPACK: Final = 5
 KIND_SET_INTSET: Final = 6
