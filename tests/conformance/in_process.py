@@ -38,8 +38,8 @@ class InProcessTarget:
 
     def __init__(self, compat: str) -> None:
         self.name = f"gossamer in process as {compat}"
-        directory = tempfile.mkdtemp(prefix="gossamer-")
-        words = ["--dir", directory, "--save", "", "--enable-debug-command", "yes", "--compat", compat]
+        self.directory = tempfile.TemporaryDirectory(prefix="gossamer-")
+        words = ["--dir", self.directory.name, "--save", "", "--enable-debug-command", "yes", "--compat", compat]
         config = start([word.encode() for word in words], FileSystemDoor())
         self.server = Server(config, Log())
         self._control: InProcessClient | None = None
