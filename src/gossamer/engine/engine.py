@@ -84,9 +84,7 @@ class Engine(KeyspaceListener):
         self.state.set_time(self.now_us // 1000)
         self.commands: dict[bytes, Command] = {}
         self.name_cache: dict[bytes, Command] = {}
-        self.recent_name: bytes = (
-            b""  # the last name that was looked up, as it was spelled, and what it named
-        )
+        self.recent_name: bytes = b""  # the name looked up last, as it was spelled, and what it named
         self.recent_command: Command | None = None
         self.gate: i64 = 0
         self.clients: dict[i64, Client] = {}
