@@ -1,6 +1,6 @@
 """Gossamer inside the test's own process as a target: the whole path from bytes to bytes, without a listener.
 
-Owns: a Server whose loop turns only when a client waits, and clients on socket pairs. What it is good for: a
+Owns: a Server whose loop turns only when a client waits, and its clients. What it is good for: a
 debugger, coverage, and a server that is not ready to be started as a process.
 """
 
@@ -22,7 +22,11 @@ class InProcessClient(WireClient):
 
     def __init__(self, server: Server, timeout_s: float = 10.0) -> None:
         self.server = server
-        ours, theirs = socket.socketpair()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ours = socket.create_connection(listener.getsockname())
+            theirs, _ = listener.accept()
+        for end in (ours, theirs):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server.loop.adopt(theirs, b"127.0.0.1:1", b"127.0.0.1:2")
         self.connection = theirs
         self.start(ours, timeout_s)
@@ -39,7 +43,16 @@ class InProcessTarget:
     def __init__(self, compat: str) -> None:
         self.name = f"gossamer in process as {compat}"
         self.directory = tempfile.TemporaryDirectory(prefix="gossamer-")
-        words = ["--dir", self.directory.name, "--save", "", "--enable-debug-command", "yes", "--compat", compat]
+        words = [
+            "--dir",
+            self.directory.name,
+            "--save",
+            "",
+            "--enable-debug-command",
+            "yes",
+            "--compat",
+            compat,
+        ]
         config = start([word.encode() for word in words], FileSystemDoor())
         self.server = Server(config, Log())
         self._control: InProcessClient | None = None
