@@ -56,9 +56,6 @@ class DuplicateFilter:
         full: i64 = end - 8
         while position < end:
             byte: i64 = lp[position]
-            entry: i64 = (byte & 63) + 2
-            if byte & 0xC0 != 0x80:
-                entry = listpack.entry_bytes(lp, position)
             if skip == 0:
                 slot: i64
                 first: i64 = lp[position + 1]
@@ -72,7 +69,7 @@ class DuplicateFilter:
                 marks[slot] = search
                 skip = stride
             skip -= 1
-            position += entry
+            position += _entry_bytes(lp, position)
         return False
 
 
@@ -161,9 +158,12 @@ def zset_order(lp: bytes) -> i64:
     previous: i64 = -1
     previous_score: float = 0.0
     while position < end:
-        at = position + listpack.entry_bytes(lp, position)
+        at: i64 = position + _entry_bytes(lp, position)
         score: float = 0.0
-        if listpack.is_integer_at(lp, at):
+        code: i64 = lp[at]
+        if code < 0x80:
+            score = float(code)
+        elif listpack.is_integer_at(lp, at):
             score = float(listpack.integer_at(lp, at))
         else:
             score = _short_decimal(lp, listpack.string_start(lp, at), listpack.string_end(lp, at))
@@ -172,12 +172,20 @@ def zset_order(lp: bytes) -> i64:
                     score = parse_double(listpack.element_at(lp, at))
                 except NotANumber:
                     return NOT_A_SCORE
-        if previous >= 0 and score <= previous_score:
+        if score <= previous_score and previous >= 0:
             if score < previous_score:
                 return UNORDERED
             if listpack.element_at(lp, position) <= listpack.element_at(lp, previous):
                 return UNORDERED
         previous = position
         previous_score = score
-        position = at + listpack.entry_bytes(lp, at)
+        position = at + _entry_bytes(lp, at)
     return ORDERED
+
+
+def _entry_bytes(lp: bytes, position: i64) -> i64:
+    """listpack.entry_bytes, quick for what most entries are: a small integer or a short string."""
+    byte: i64 = lp[position]
+    if byte < 0xC0:
+        return 2 if byte < 0x80 else (byte & 63) + 2
+    return listpack.entry_bytes(lp, position)
