@@ -93,7 +93,7 @@ def test_a_background_save_holds_the_moment_of_its_start(tmp_path: Path) -> None
         fill(client, 8)
         before = digest(client)
         assert client.call("BGSAVE").raw == b"+Background saving started\r\n"
-        client.call("FLUSHALL")
+        client.call("FLUSHDB")  # FLUSHALL would end the child
         wait_until(
             lambda: b"rdb_bgsave_in_progress:0" in client.call("INFO", "persistence").raw, what="the end"
         )
@@ -103,6 +103,19 @@ def test_a_background_save_holds_the_moment_of_its_start(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.glob("*.rdb")] == ["dump.rdb"]
     with start("gossamer", tmp_path, "redis:7.0") as server, server.client() as client:
         assert digest(client) == before
+
+
+def test_flushall_gives_up_the_snapshot_under_way_and_saves_the_empty_data_set(tmp_path: Path) -> None:
+    with start("gossamer", tmp_path, "redis:7.0", "--save", "3600 1") as server, server.client() as client:
+        fill(client, 8)
+        assert client.call("BGSAVE").raw == b"+Background saving started\r\n"
+        assert client.call("FLUSHALL").raw == b"+OK\r\n"
+        assert b"rdb_bgsave_in_progress:0" in client.call("INFO", "persistence").raw
+        assert server.process is not None
+        os.kill(server.process.pid, signal.SIGKILL)
+    assert [path.name for path in tmp_path.glob("*.rdb")] == ["dump.rdb"]
+    with start("gossamer", tmp_path, "redis:7.0") as server, server.client() as client:
+        assert client.call("DBSIZE").raw == b":0\r\n"
 
 
 def test_a_damaged_file_stops_the_start_and_stays(tmp_path: Path) -> None:
