@@ -7,6 +7,7 @@ COMMANDS tuple at the foot of its own file; nothing registers itself on import.
 from collections.abc import Callable
 from typing import Any, Final
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 Handler = Callable[[Any, list[bytes]], None]
@@ -124,7 +125,7 @@ class Command:
         self.rejected_calls: i64 = 0
         self.failed_calls: i64 = 0
         self.total_us: i64 = 0
-        self.histogram: list[int] = []
+        self.histogram: vec[i64] = vec[i64]()  # see engine/statistics.py; empty until it is called
 
     def exists_in(self, compat: int) -> bool:
         return self.min_compat <= compat <= self.max_compat

@@ -94,6 +94,7 @@ class PackedTable:
         # Where the last find() ended: valid until the next change of the table. `at_key` is the very object
         # that was found there, so that looking a key up again before it is written costs nothing.
         self.at_key: bytes | None = None
+        self.at_tag: i64 = 0  # of the key that was looked for
         self.at_bucket: i64 = 0
         self.at_entry: i64 = 0
         self.at_end: i64 = 0
@@ -121,6 +122,7 @@ class PackedTable:
         self.at_bucket = index
         bucket: bytes = self.buckets[index]
         tag: i64 = (hashed >> 48) & 0xFF
+        self.at_tag = tag
         key_bytes: i64 = len(key)
         size: i64 = len(bucket)
         position: i64 = 0
@@ -211,7 +213,6 @@ class PackedTable:
     def write_entry_head(
         self, writer: BytesWriter, key: bytes, meta: i64, payload_bytes: i64, expire_ms: i64
     ) -> None:
-        hashed: i64 = hash(key)
         key_bytes: i64 = len(key)
         slot: i64 = -1
         if key_bytes > KEY_EMBED_MAX_BYTES:
@@ -222,7 +223,7 @@ class PackedTable:
         if expire_ms != 0:
             meta |= META_EXPIRE
             length += 8
-        writer.append(u8((hashed >> 48) & 0xFF))
+        writer.append(u8(self.at_tag))
         writer.append(u8(length & 0xFF))
         writer.append(u8((length >> 8) & 0xFF))
         writer.append(u8(meta & 0xFF))

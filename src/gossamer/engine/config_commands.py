@@ -5,6 +5,9 @@ Must not know: how directives are parsed or files written (config.py, config_fil
 
 from typing import Final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from gossamer.base.errors import CommandError
 from gossamer.base.limits import POLICY_LFU
 from gossamer.commands.table import Command
@@ -97,7 +100,7 @@ def reset_command(command: Command) -> None:
     command.rejected_calls = 0
     command.failed_calls = 0
     command.total_us = 0
-    command.histogram = []
+    command.histogram = vec[i64]()
 
 
 def config_help(client: Client, argv: list[bytes]) -> None:

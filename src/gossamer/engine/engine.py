@@ -519,6 +519,9 @@ class Engine(KeyspaceListener):
             if self.running is None:
                 self.flush_effects()
 
+    def on_flushed_all(self) -> None:
+        self.snapshots.on_flushed_all()
+
     def on_emptying(self, db_index: i64) -> None:
         if self.watches.count != 0:
             self.watches.touch_all(db_index, -1)

@@ -7,7 +7,7 @@ from gossamer.engine.client import Client
 from gossamer.engine.doors import InfoSource
 from gossamer.engine.engine import Engine
 from gossamer.engine.info_fields import DEFAULT, NOT_IN_ALL, SECTIONS, fields_of
-from gossamer.engine.statistics import percentile_us
+from gossamer.engine.statistics import histogram_of, percentile_us
 
 Facts = dict[bytes, bytes | int]
 
@@ -119,7 +119,7 @@ def called_commands(commands: dict[bytes, Command]) -> list[Command]:
 
 def command_lines_wanted(commands: dict[bytes, Command], names: list[bytes]) -> list[Command]:
     """The called commands that `names` name (a container stands for its subcommands); all where it is empty."""
-    found = [command for command in called_commands(commands) if command.histogram]
+    found = [command for command in called_commands(commands) if len(command.histogram) > 0]
     if not names:
         return found
     return [each for each in found if each.full_name in names or each.full_name.split(b"|")[0] in names]
@@ -129,11 +129,11 @@ def latency_lines(commands: dict[bytes, Command], percentiles: list[float]) -> l
     """The section latencystats."""
     lines: list[bytes] = []
     for command in called_commands(commands):
-        if not command.histogram:
+        histogram = histogram_of(command)
+        if not histogram:
             continue
         parts = [
-            f"p{percentile:g}={float(percentile_us(command.histogram, percentile)):.3f}"
-            for percentile in percentiles
+            f"p{percentile:g}={float(percentile_us(histogram, percentile)):.3f}" for percentile in percentiles
         ]
         lines.append(b"latency_percentiles_usec_" + command.full_name + b":" + ",".join(parts).encode())
     return lines

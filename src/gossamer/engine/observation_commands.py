@@ -11,7 +11,7 @@ from gossamer.datatypes.value import Value
 from gossamer.engine.client import Client
 from gossamer.engine.info import command_lines_wanted
 from gossamer.engine.latency import LatencySeries
-from gossamer.engine.statistics import slot_value_us
+from gossamer.engine.statistics import histogram_of, slot_value_us
 from gossamer.resp.errors import SYNTAX
 
 DEFAULT_SLOW_ENTRIES: Final = 10
@@ -161,7 +161,7 @@ def latency_histogram(client: Client, argv: list[bytes]) -> None:
         reply.bulk(b"calls")
         reply.integer(command.calls)
         reply.bulk(b"histogram_usec")
-        bounds, counts = cumulative_powers(command.histogram)
+        bounds, counts = cumulative_powers(histogram_of(command))
         reply.map(len(bounds))
         for i in range(len(bounds)):
             reply.integer(bounds[i])

@@ -19,6 +19,9 @@ class SnapshotDoor:
         """Make a snapshot before this returns; raises CommandError while a child makes one."""
         return False
 
+    def on_flushed_all(self) -> None:
+        """Every database was emptied: a snapshot under way is out of date."""
+
     def start_background(self, may_wait: bool) -> bool:
         """Begin a snapshot in the background; raises CommandError if that cannot be.
 

@@ -7,6 +7,7 @@ above that every power of two is divided into 64 slots. 1,408 slots reach beyond
 from typing import Final, final
 
 from librt.strings import BytesWriter
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from gossamer.commands.table import Command
@@ -38,9 +39,16 @@ def slot_value_us(slot: i64) -> i64:
 
 def record_latency(command: Command, elapsed_us: i64) -> None:
     """Count one call of a command."""
-    if not command.histogram:
-        command.histogram = [0] * HISTOGRAM_SLOTS
-    command.histogram[histogram_slot(elapsed_us)] += 1
+    if len(command.histogram) == 0:
+        command.histogram = vec[i64]([0] * HISTOGRAM_SLOTS)
+    histogram = command.histogram
+    slot: i64 = histogram_slot(elapsed_us)
+    histogram[slot] = histogram[slot] + 1
+
+
+def histogram_of(command: Command) -> list[int]:
+    """Calls by slot; empty for a command that was not called."""
+    return [int(count) for count in command.histogram]
 
 
 def percentile_us(histogram: list[int], percentile: float) -> int:

@@ -261,6 +261,14 @@ class Snapshots(SnapshotDoor):
         self.background_since_s = -1
         self.child_id = -1
 
+    def on_flushed_all(self) -> None:
+        """Give up a snapshot under way; where there are save points, write the empty data set at once."""
+        self.cancel_background()
+        if self.config.save_points():
+            dirty = self.content.keyspace.state.dirty
+            self.save()
+            self.content.keyspace.state.dirty = dirty
+
     def cancel_background(self) -> None:
         """End a snapshot that is under way (a last save at shutdown, a full synchronisation)."""
         if not self.in_background():

@@ -126,8 +126,8 @@ class RequestParser:
         self.waiting_bytes = 0
 
     def wanted_bytes(self) -> i64:
-        """How much the next read should ask for."""
-        return min(self.missing, 1 << 20) if self.missing > LARGE_ARGUMENT_BYTES else 16384
+        """How much the next read should ask for where a long argument is under way, else 0."""
+        return min(self.missing, 1 << 20) if self.missing > LARGE_ARGUMENT_BYTES else 0
 
     def next(self) -> list[bytes] | None:
         """The next complete request, never empty; None until more bytes are fed. Raises ProtocolError."""
@@ -251,7 +251,10 @@ class RequestParser:
             stop -= 1
         line = buffer[self.position : stop]
         self.position = end + 1
-        argv = split_arguments(line)
+        if b'"' in line or b"'" in line or b"\0" in line:
+            argv = split_arguments(line)
+        else:
+            argv = line.split()
         if argv is None:
             raise ProtocolError(b"unbalanced quotes in request")
         return argv
