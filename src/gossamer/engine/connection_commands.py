@@ -114,7 +114,7 @@ def hello(client: Client, argv: list[bytes]) -> None:
             user = argv[i + 1]
             password = argv[i + 2]
             i += 3
-            if client.limits.compat == 70:  # 7.0 does not read on before the password is right
+            if client.limits.compat == 70:
                 if not authenticate(client, user, password):
                     raise CommandError(WRONG_PASSWORD)
                 password = None
@@ -122,6 +122,8 @@ def hello(client: Client, argv: list[bytes]) -> None:
             name = argv[i + 1]
             checked_client_name(name, b"Client names")
             i += 2
+            if client.limits.compat == 70:  # 7.0 does each thing as it reads it
+                client.name = name
         else:
             raise CommandError(b"ERR Syntax error in HELLO option '" + argv[i] + b"'")
     if password is not None and not authenticate(client, user, password):
