@@ -242,11 +242,11 @@ class Engine(KeyspaceListener):
             reply.out.truncate(mark)
             reply.error(error.message)
             client.block_keys = None
-        except Exception as error:
+        except Exception as bug:
             reply.out.truncate(mark)
             reply.error(b"ERR internal error in '" + command.full_name + b"'")
             client.block_keys = None
-            self.hooks.log_bug(command.full_name.decode(), error)
+            self.hooks.log_bug(command.full_name.decode(), bug)
         self.running = outer
         now_us: i64 = self.clock.now_us()
         self.now_us = now_us

@@ -69,6 +69,12 @@ class Endpoint:
         """The kernel takes bytes again."""
 
 
+def is_blocked(client: Client) -> bool:
+    """Whether a command of the client waits. A question of its own: running a command changes the answer, and a
+    comparison with None in place would be taken as settled by the compiler."""
+    return client.blocked_command is not None
+
+
 @final
 class ConnectionDoor(ClientDoor):
     """The engine's way to a connection."""
@@ -154,7 +160,7 @@ class Connection(Endpoint):
     def process_input(self) -> None:
         """Run the requests that are complete, until the client is blocked, paused or closing."""
         client = self.client
-        if self.processing or client.blocked_command is not None or client.close_after_reply:
+        if self.processing or is_blocked(client) or client.close_after_reply:
             return
         self.processing = True
         engine = self.engine
@@ -169,8 +175,8 @@ class Connection(Endpoint):
                 engine.execute(client, argv)
                 engine.statistics.commands_processed += 1
                 client.commands_processed += 1
-                if client.gate != 0 or client.blocked_command is not None or self.closed:
-                    if self.closed or client.close_after_reply or client.blocked_command is not None:
+                if client.gate != 0 or is_blocked(client) or self.closed:
+                    if self.closed or client.close_after_reply or is_blocked(client):
                         break
                 if not parser.authenticated:
                     parser.authenticated = client.authenticated

@@ -71,8 +71,8 @@ def run(argv: list[str]) -> int:
     except FileError as error:
         sys.stderr.buffer.write(error.report().encode("utf-8", "surrogateescape"))
         return 1
-    except UnreadableFile as error:
-        log.warning(str(error))
+    except UnreadableFile as unreadable:
+        log.warning(str(unreadable))
         return 1
     supervisor = supervisor_of(config.choice("supervised"))
     background = config.flag("daemonize") and not supervisor
@@ -101,14 +101,14 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
         server = Server(config, log)
         server.raise_descriptor_limit()
         server.listen()
-    except ListenError as error:
-        log.warning(str(error))
+    except ListenError as refusal:
+        log.warning(str(refusal))
         return 1
     except FileError as error:
         sys.stderr.buffer.write(error.report().encode("utf-8", "surrogateescape"))
         return 1
-    except ConfigError as error:
-        log.warning(str(error))
+    except ConfigError as mistake:
+        log.warning(str(mistake))
         log.warning("Failed to configure TLS. Check logs for more info.")
         return 1
     if not server.listening.listeners:
@@ -130,8 +130,8 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
         tell_supervisor(supervisor, "STATUS=Ready to accept connections\nREADY=1\n")
         collect_never()
         server.run()
-    except LoadingFailed as error:
-        log.warning(str(error))
+    except LoadingFailed as failure:
+        log.warning(str(failure))
         return 1
     except Exception:
         log.warning("The server ends because of a bug:")
