@@ -240,21 +240,36 @@ class RequestParser:
     def next_inline(self) -> list[bytes] | None:
         """A request typed as a line: its words; an empty list for a blank line; None where it is incomplete."""
         buffer = self.buffer
-        end: i64 = find_line_end(buffer, b"\n", self.position)
-        if end < 0 or end - self.position > INLINE_MAX_BYTES:
+        size: i64 = len(buffer)
+        start: i64 = self.position
+        end: i64 = start
+        quoted: bool = False
+        blank: bool = False
+        while end < size:
+            c: i64 = i64(buffer[end])
+            if c == 10:
+                break
+            if c <= 32:
+                if c == 0:  # Redis sees no line's end behind a NUL
+                    end = size
+                    break
+                blank = blank or c != 13 or (end + 1 < size and buffer[end + 1] != 10)
+            elif c == 34 or c == 39:
+                quoted = True
+            end += 1
+        if end == size or end - start > INLINE_MAX_BYTES:
             # A line that came at once is judged as if it had come byte by byte.
-            if i64(len(buffer)) - self.position > INLINE_MAX_BYTES:
+            if size - start > INLINE_MAX_BYTES:
                 raise ProtocolError(b"too big inline request")
             return None
-        stop: i64 = end
-        if stop > self.position and buffer[stop - 1] == 13:
-            stop -= 1
-        line = buffer[self.position : stop]
         self.position = end + 1
-        if b'"' in line or b"'" in line or b"\0" in line:
-            argv = split_arguments(line)
-        else:
-            argv = line.split()
+        stop: i64 = end
+        if stop > start and buffer[stop - 1] == 13:
+            stop -= 1
+        line = buffer[start:stop]
+        if not quoted:
+            return line.split() if blank or not line else [line]
+        argv = split_arguments(line)
         if argv is None:
             raise ProtocolError(b"unbalanced quotes in request")
         return argv
