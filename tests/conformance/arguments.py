@@ -151,10 +151,17 @@ def number(*common: int) -> st.SearchStrategy[bytes]:
 index = number(0, 1, 2, 3, 5, -1, -2, -3, -5, 100, -100)
 count = number(0, 1, 2, 3, 10, -1, -2, -10)
 offset = number(0, 1, 2, 5, 20, 100, -1)
-# Times to live that no test run reaches, or that are over at once: nothing expires while two servers are
-# compared.
-seconds = number(100, 1000, 100000, 0, -1, -100)
-milliseconds = number(100_000, 1_000_000, 0, -1, -100)
+
+
+def life(shortest: int, *common: int) -> st.SearchStrategy[bytes]:
+    """A time to live that is over at once or outlasts the test run: nothing expires while servers are compared."""
+    lasting = [edge for edge in INTEGER_EDGES if not 0 < int(edge) < shortest]
+    usual = st.sampled_from([b"%d" % n for n in common])
+    return weighted((9, usual), (1, st.sampled_from(lasting * 3 + NOT_INTEGERS)))
+
+
+seconds = life(100, 100, 1000, 100000, 0, -1, -100)
+milliseconds = life(100_000, 100_000, 1_000_000, 0, -1, -100)
 timestamp = number(4_000_000_000, 4_100_000_000, 1, 0, -1)
 timestamp_ms = number(4_000_000_000_000, 4_100_000_000_000, 1, 0, -1)
 database = st.sampled_from(
