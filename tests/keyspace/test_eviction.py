@@ -67,7 +67,13 @@ def test_memory_is_brought_within_the_limit_or_the_write_is_refused(policy: byte
     keyspace, evictor, _ = keyspace_with(policy)
     far = keyspace.state.now_ms + DAY_MS
     for n in range(2000):
-        keyspace.databases[n % 3].set_string(b"key:%d" % n, b"v" * 50, far if n % 2 else 0, False)
+        # No two keys of a database are equally old, rarely used or near their end: among equals any may go.
+        key, database = b"key:%d" % n, keyspace.databases[n % 3]
+        database.set_string(key, b"v" * 50, far + n if n % 2 else 0, False)
+        rank = n * 997 % 2000
+        database.set_access_field(
+            key, keyspace.state.access_now - (rank // 8 if policy.endswith(b"lfu") else rank)
+        )
     limit = keyspace.used_bytes() * 7 // 10
     done = evict_to(keyspace, evictor, limit)
     if policy == b"noeviction":
