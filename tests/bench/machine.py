@@ -42,7 +42,7 @@ class BenchmarkServer(ServerProcess):
         """Its make, version and, for Gossamer, build mode, as it reports them itself."""
         info = self.info()
         if "gossamer_version" in info:
-            mode = {"1": "compiled", "0": "interpreted"}.get(
+            mode = {"yes": "compiled", "no": "interpreted"}.get(
                 info.get("gossamer_compiled", ""), "unknown mode"
             )
             python = ".".join(map(str, sys.version_info[:3]))
