@@ -22,7 +22,7 @@ from support.wire import WireClient
 pytestmark = pytest.mark.peers
 
 PEERS = {70: "redis-server", 80: "valkey-server"}
-OURS = {"compat", "rdb-version"}
+OURS = {"compat", "rdb-version", "aof-checksum-enabled"}
 # What depends on how the peer was started, or on the machine.
 SURROUNDINGS = {"port", "dir", "pidfile", "logfile", "save", "enable-protected-configs", "daemonize"}
 # Setting these has effects on the peer that would disturb the comparison.

@@ -44,7 +44,7 @@ class FakeDisk(Disk):
         self.journal.append(f"remove {name}")
         self.files.pop(name, None)
 
-    def sync_directory(self) -> None:
+    def sync_directory(self, name: str = ".") -> None:
         self.step("sync directory")
 
 

@@ -224,6 +224,7 @@ DIRECTIVES: Final[tuple[Directive, ...]] = (
     # Ours.
     choice("compat", 72, COMPAT_CHOICES, IMMUTABLE),
     integer("rdb-version", 10, 10, 12),
+    yes_no("aof-checksum-enabled", False),
     # Network.
     Addresses("bind", (b"*", b"-::*"), MULTIPLE),
     text("bind-source-addr"),

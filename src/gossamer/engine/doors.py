@@ -16,10 +16,20 @@ class InfoSource:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class WriteFeed:
-    """Who sees every write in the form that AOF and replicas need."""
+    """Who sees every write in the form that AOF and replicas need, in order.
 
-    def feed(self, db_index: i64, commands: list[list[bytes]]) -> None:
-        """The effects of one command or transaction, in order; more than one belong together (MULTI/EXEC)."""
+    A command that stands alone is fed alone. Commands that must be seen all or none stand between `begin` and
+    `end`. Selecting a database is the feed's own business.
+    """
+
+    def begin(self) -> None:
+        """What is fed up to `end` belongs together (MULTI)."""
+
+    def feed(self, db_index: i64, argv: list[bytes]) -> None:
+        """A command that ran in a database. argv may be shared: it is not to be changed."""
+
+    def end(self) -> None:
+        """What belongs together is complete (EXEC)."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

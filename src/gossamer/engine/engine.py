@@ -102,7 +102,7 @@ class Engine(KeyspaceListener):
         self.info_sources: list[InfoSource] = []
         self.snapshots: SnapshotDoor = SnapshotDoor()
         self.effects: list[list[bytes]] = []  # of the command or transaction under way
-        self.effects_db: i64 = 0
+        self.effect_databases: list[i64] = []  # of each of them
         self.running: Client | None = None
         self.call_depth: i64 = 0
         self.in_transaction: bool = False
@@ -290,21 +290,26 @@ class Engine(KeyspaceListener):
             self.flush_effects()
 
     def add_effect(self, db_index: i64, argv: list[bytes]) -> None:
-        if self.effects and db_index != self.effects_db:
-            self.effects.append([b"SELECT", b"%d" % db_index])
-        elif not self.effects:
-            self.effects.append([b"SELECT", b"%d" % db_index])
-        self.effects_db = db_index
         self.effects.append(argv)
+        self.effect_databases.append(db_index)
 
     def flush_effects(self) -> None:
         """Hand the effects collected so far to the feeds, as one unit."""
-        if not self.effects:
-            return
         effects = self.effects
+        if not effects:
+            return
+        databases = self.effect_databases
         self.effects = []
+        self.effect_databases = []
+        n: i64 = len(effects)
         for feed in self.feeds:
-            feed.feed(self.effects_db, effects)
+            if n == 1:
+                feed.feed(databases[0], effects[0])
+                continue
+            feed.begin()
+            for i in range(n):
+                feed.feed(databases[i], effects[i])
+            feed.end()
 
     # -- gates --------------------------------------------------------------------------------------------
 

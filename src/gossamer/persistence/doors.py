@@ -1,7 +1,8 @@
 """How persistence reaches files and processes: small doors that the server layer opens, and tests break.
 
-Names of files are relative to the server's working directory (the directive `dir`). Every method may raise
-OSError; what it did until then stays done.
+Names of files are relative to the server's working directory (the directive `dir`); "/" separates a directory.
+Every method may raise OSError; what it did until then stays done: a write that raised may have left any prefix of
+its bytes, and after a sync that raised nobody knows what is on the disk.
 """
 
 from mypy_extensions import i64, mypyc_attr
@@ -9,10 +10,18 @@ from mypy_extensions import i64, mypyc_attr
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class OutputFile:
-    """A file that is being written from its beginning."""
+    """A file that is being written, each write behind the last."""
 
     def write(self, data: bytes) -> None:
         """Write all of it."""
+        raise NotImplementedError
+
+    def size_bytes(self) -> i64:
+        """How long the file is now."""
+        raise NotImplementedError
+
+    def truncate(self, size: i64) -> None:
+        """Cut the file; the next write stands there."""
         raise NotImplementedError
 
     def sync(self) -> None:
@@ -46,8 +55,19 @@ class Disk:
         """An empty file, in place of one of that name."""
         raise NotImplementedError
 
+    def append(self, name: str) -> OutputFile:
+        """A file to be written on behind what it holds; an empty one where there was none."""
+        raise NotImplementedError
+
     def open(self, name: str) -> InputFile | None:
         """None where there is no such file."""
+        raise NotImplementedError
+
+    def make_directory(self, name: str) -> None:
+        """Nothing where it is there already."""
+        raise NotImplementedError
+
+    def is_directory(self, name: str) -> bool:
         raise NotImplementedError
 
     def rename(self, name: str, new_name: str) -> None:
@@ -58,8 +78,8 @@ class Disk:
         """Nothing where there is no such file."""
         raise NotImplementedError
 
-    def sync_directory(self) -> None:
-        """Renames and removals are on the disk when this returns."""
+    def sync_directory(self, name: str = ".") -> None:
+        """What was created, renamed and removed in a directory is on the disk when this returns."""
         raise NotImplementedError
 
 
@@ -89,6 +109,32 @@ class Processes:
 
     def kill(self, process_id: i64) -> None:
         """End a child and wait for it."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class BackgroundTask:
+    """A slow call to the system (a sync, a removal) that another thread makes. It touches nothing but its file."""
+
+    def __init__(self) -> None:
+        self.done: bool = False
+        self.error: OSError | None = None  # set before `done`
+
+    def run(self) -> None:
+        """The call; may raise OSError."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Background:
+    """Another thread, which runs tasks in the order in which they were given."""
+
+    def submit(self, task: BackgroundTask) -> None:
+        """Have it run soon; `task.done` tells when it has."""
+        raise NotImplementedError
+
+    def drain(self) -> None:
+        """Wait until every task is done."""
         raise NotImplementedError
 
 

@@ -181,6 +181,7 @@ class Connection(Endpoint):
                 if not parser.authenticated:
                     parser.authenticated = client.authenticated
                 if i64(len(reply.out)) > EARLY_FLUSH_BYTES:
+                    self.loop.hooks.before_flush()  # no reply leaves before what it promises is durable
                     self.flush()
                     if self.closed:
                         break

@@ -1,26 +1,36 @@
 """Files and child processes of this machine, behind the doors of persistence."""
 
 import os
+import queue
 import signal
 import stat
+import threading
+import time
 from typing import final
 
 from mypy_extensions import i64
 
-from gossamer.persistence.doors import Disk, InputFile, Job, OutputFile, Processes
+from gossamer.persistence.doors import Background, BackgroundTask, Disk, InputFile, Job, OutputFile, Processes
 
 
 @final
 class SystemOutputFile(OutputFile):
-    """A file descriptor that is written to."""
+    """A file descriptor that is written to; `mode` is O_TRUNC or O_APPEND."""
 
-    def __init__(self, name: str) -> None:
-        self.descriptor: int = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    def __init__(self, name: str, mode: int) -> None:
+        self.descriptor: int = os.open(name, os.O_WRONLY | os.O_CREAT | mode | os.O_CLOEXEC, 0o644)
 
     def write(self, data: bytes) -> None:
         written = os.write(self.descriptor, data)
         while written < len(data):
             written += os.write(self.descriptor, memoryview(data)[written:])
+
+    def size_bytes(self) -> i64:
+        return os.fstat(self.descriptor).st_size
+
+    def truncate(self, size: i64) -> None:
+        os.ftruncate(self.descriptor, int(size))
+        os.lseek(self.descriptor, int(size), os.SEEK_SET)
 
     def sync(self) -> None:
         os.fsync(self.descriptor)
@@ -51,7 +61,10 @@ class SystemDisk(Disk):
     """The working directory of the process."""
 
     def create(self, name: str) -> OutputFile:
-        return SystemOutputFile(name)
+        return SystemOutputFile(name, os.O_TRUNC)
+
+    def append(self, name: str) -> OutputFile:
+        return SystemOutputFile(name, os.O_APPEND)
 
     def open(self, name: str) -> InputFile | None:
         try:
@@ -68,12 +81,52 @@ class SystemDisk(Disk):
         except FileNotFoundError:
             return
 
-    def sync_directory(self) -> None:
-        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def make_directory(self, name: str) -> None:
+        try:
+            os.mkdir(name, 0o755)
+        except FileExistsError:
+            return
+
+    def is_directory(self, name: str) -> bool:
+        return os.path.isdir(name)
+
+    def sync_directory(self, name: str = ".") -> None:
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@final
+class SystemBackground(Background):
+    """One thread, started with the first task. A child process has the queue but not the thread: it submits nothing."""
+
+    def __init__(self) -> None:
+        self.tasks: queue.SimpleQueue[BackgroundTask] = queue.SimpleQueue()
+        self.thread: threading.Thread | None = None
+        self.last: BackgroundTask | None = None
+
+    def submit(self, task: BackgroundTask) -> None:
+        if self.thread is None:
+            self.thread = threading.Thread(target=self.work, name="gossamer-disk", daemon=True)
+            self.thread.start()
+        self.last = task
+        self.tasks.put(task)
+
+    def work(self) -> None:
+        while True:
+            task = self.tasks.get()
+            try:
+                task.run()
+            except OSError as error:
+                task.error = error
+            task.done = True
+
+    def drain(self) -> None:
+        last = self.last
+        while last is not None and not last.done:
+            time.sleep(0.001)
 
 
 @final
