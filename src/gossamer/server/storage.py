@@ -104,13 +104,13 @@ class SystemBackground(Background):
 
     def __init__(self) -> None:
         self.tasks: queue.SimpleQueue[BackgroundTask] = queue.SimpleQueue()
-        self.thread: threading.Thread | None = None
+        self.started: bool = False
         self.last: BackgroundTask | None = None
 
     def submit(self, task: BackgroundTask) -> None:
-        if self.thread is None:
-            self.thread = threading.Thread(target=self.work, name="gossamer-disk", daemon=True)
-            self.thread.start()
+        if not self.started:
+            self.started = True
+            threading.Thread(target=self.work, name="gossamer-disk", daemon=True).start()
         self.last = task
         self.tasks.put(task)
 
