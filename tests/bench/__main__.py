@@ -1,14 +1,14 @@
-"""`make bench`: Gossamer beside redis-server (and valkey-server where installed): speed, memory, stalls."""
+"""`make bench`: Gossamer beside redis-server (and valkey-server where installed): speed, memory, stalls, AOF."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from bench import memory, report, speed, stalls
+from bench import durability, memory, report, speed, stalls
 from bench.machine import chosen_commands
 
-PARTS = ("speed", "memory", "stalls")
+PARTS = ("speed", "memory", "stalls", "durability")
 OUTPUT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
 
@@ -17,7 +17,7 @@ def arguments() -> argparse.Namespace:
         return [word.strip().lower() for word in text.split(",")]
 
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
-    parser.add_argument("--only", type=words, default=list(PARTS), help="parts to run: speed,memory,stalls")
+    parser.add_argument("--only", type=words, default=list(PARTS), help=f"parts to run: {','.join(PARTS)}")
     parser.add_argument(
         "--tests", type=words, default=[], help="tests of the speed part, such as get,lrange_100"
     )
@@ -56,6 +56,8 @@ def main() -> None:
         run_memory(commands, keys, output)
     if "stalls" in chosen.only:
         run_stalls(commands, keys, output)
+    if "durability" in chosen.only:
+        run_durability(chosen, commands, output)
     if output is not None:
         print(f"written to {output}")
 
@@ -104,6 +106,29 @@ def run_stalls(commands: dict[str, list[str]], keys: int, output: Path | None) -
     if output is not None:
         text = [report.provenance(servers, "milliseconds"), "", *lines]
         report.replace_section(output, "stalls", text)
+
+
+def run_durability(chosen: argparse.Namespace, commands: dict[str, list[str]], output: Path | None) -> None:
+    pairs = 1 if chosen.quick else chosen.pairs
+    print(f"durability: {', '.join(commands)}, in turn, {pairs} times", flush=True)
+    print(" ".join(f"{cell:>14}" for cell in durability.header(list(commands))), flush=True)
+    found, servers = durability.measure(
+        commands,
+        pairs,
+        chosen.requests or (20_000 if chosen.quick else None),
+        lambda policy, row: print(
+            " ".join(f"{cell:>14}" for cell in durability.cells(policy, row)), flush=True
+        ),
+    )
+    means = durability.means(found)
+    print("\n".join(means))
+    if output is not None:
+        options = f"redis-benchmark -c {speed.CLIENTS} -r {speed.KEYSPACE} -d 3, medians of {pairs} runs"
+        rows = [durability.cells(policy, row) for policy, rows in found.items() for row in rows]
+        lines = report.table(durability.header(list(commands)), rows)
+        report.replace_section(
+            output, "durability", [report.provenance(servers, options), "", *lines, "", *means]
+        )
 
 
 if __name__ == "__main__":

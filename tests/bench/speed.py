@@ -102,7 +102,10 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(statistics.fmean(math.log(value) for value in values))
 
 
-def take_run(server: BenchmarkServer, test: Test, pipeline: int, requests: int, client_core: int) -> Run:
+def take_run(
+    server: BenchmarkServer, test: Test, pipeline: int, requests: int, client_core: int | None
+) -> Run:
+    """One run of redis-benchmark, on the given core or on any."""
     with server.client(timeout_s=60.0) as client:
         client.call("FLUSHALL")
         if test.prepare is not None:
@@ -112,6 +115,7 @@ def take_run(server: BenchmarkServer, test: Test, pipeline: int, requests: int, 
         raise SystemExit("redis-benchmark is not installed (on Debian: apt-get install redis-tools)")
     options = ["-p", server.port, "-c", CLIENTS, "-n", requests, "-P", pipeline, "-r", KEYSPACE, "--csv"]
     what = list(test.command) or ["-t", test.name.lower()]
+    cores = os.sched_getaffinity(0) if client_core is None else {client_core}
     before_ns = server.cpu_ns()
     result = subprocess.run(
         [program, *map(str, options), *what],
@@ -119,7 +123,7 @@ def take_run(server: BenchmarkServer, test: Test, pipeline: int, requests: int, 
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: os.sched_setaffinity(0, {client_core}),
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
     cpu_ns = server.cpu_ns() - before_ns
     rows = list(csv.DictReader(io.StringIO(result.stdout)))

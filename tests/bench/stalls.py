@@ -49,11 +49,30 @@ def bgsave(server: BenchmarkServer, worker: WireClient, pinger: WireClient) -> f
     worker.send("BGSAVE")
     worker.read()
 
-    def finished() -> bool:
-        reply: bytes = worker.call("INFO", "persistence").plain()
-        return b"rdb_bgsave_in_progress:0" in reply
+    return longest_wait_ms(pinger, lambda: b"rdb_bgsave_in_progress:0" in persistence_of(worker))
 
-    return longest_wait_ms(pinger, finished)
+
+def persistence_of(worker: WireClient) -> bytes:
+    reply: bytes = worker.call("INFO", "persistence").plain()
+    return reply
+
+
+def rewrite(worker: WireClient, pinger: WireClient) -> float:
+    """The rewrite of a running AOF, from the command to the removal of the old files."""
+    worker.call("BGREWRITEAOF")
+    return longest_wait_ms(
+        pinger,
+        lambda: (
+            b"aof_rewrite_in_progress:0" in (facts := persistence_of(worker))
+            and b"aof_rewrite_scheduled:0" in facts
+        ),
+    )
+
+
+def turned_on(worker: WireClient, pinger: WireClient) -> float:
+    """CONFIG SET appendonly yes, until the whole data set is in the file."""
+    worker.call("CONFIG", "SET", "appendonly", "yes")
+    return longest_wait_ms(pinger, lambda: b"aof_rewrite_in_progress:0" in persistence_of(worker))
 
 
 def delete(worker: WireClient, pinger: WireClient) -> float:
@@ -84,6 +103,9 @@ def measure_one(name: str, command: list[str], keys: int) -> tuple[dict[str, flo
             send_all(worker, strings(keys))
             found[f"BGSAVE of {keys:,} keys"] = bgsave(server, worker, pinger)
             found[f"expiry of {BURST_KEYS:,} keys at once among them"] = expiry(worker, pinger)
+            found[f"appendonly yes with {keys:,} keys"] = turned_on(worker, pinger)
+            found[f"BGREWRITEAOF of {keys:,} keys"] = rewrite(worker, pinger)
+            worker.call("CONFIG", "SET", "appendonly", "no")
             worker.call("FLUSHALL")
             for kind, fill in LARGE_VALUES.items():
                 send_all(worker, fill("large", keys))

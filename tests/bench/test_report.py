@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bench.durability import means as durable_means
 from bench.report import replace_section, table
 from bench.speed import Row, Run, geometric_mean, means
 
@@ -39,3 +40,10 @@ def test_a_run_replaces_its_own_section_and_keeps_the_prose(tmp_path: Path) -> N
 
 def test_all_lines_of_a_table_are_equally_wide() -> None:
     assert len({len(line) for line in table(["a", "long column"], [["longer cell", "1"], ["b", "2"]])}) == 1
+
+
+def test_durability_compares_throughput_not_cpu_time() -> None:
+    row = Row("SET", 1)
+    row.runs = {"gossamer": [Run(300.0, 9.0)], "redis-server": [Run(100.0, 1.0)]}
+    (line,) = durable_means({"always": [row]})
+    assert "appendfsync always" in line and "mean 3.00, lowest 3.00 (SET at pipeline 1)" in line
