@@ -12,11 +12,11 @@ from gossamer.base.errors import CorruptError
 from gossamer.engine.config import Config
 from gossamer.engine.doors import InfoSource
 from gossamer.engine.engine import GATE_DISK_ERROR, GATE_LOADING, Engine
-from gossamer.persistence.doors import Disk, EventLog
+from gossamer.persistence.doors import Background, Disk, EventLog, Processes
 from gossamer.persistence.loading import SnapshotLoading, load_snapshot
 from gossamer.persistence.snapshot import SnapshotContent, Snapshots
 from gossamer.server.log import Log
-from gossamer.server.storage import SystemDisk, SystemProcesses
+from gossamer.server.storage import SystemBackground, SystemDisk, SystemProcesses
 
 MISCONF = (
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
@@ -47,13 +47,24 @@ class LogDoor(EventLog):
 class Persistence(InfoSource):
     """Owns the snapshots of a server and the loading at its start."""
 
-    def __init__(self, engine: Engine, config: Config, log: Log) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        config: Config,
+        log: Log,
+        disk: Disk | None = None,
+        processes: Processes | None = None,
+        background: Background | None = None,
+    ) -> None:
+        """The doors are this machine's where none are given."""
         self.engine = engine
         self.config = config
         self.log = log
-        self.disk: Disk = SystemDisk()
+        self.disk: Disk = disk if disk is not None else SystemDisk()
+        self.processes: Processes = processes if processes is not None else SystemProcesses()
+        self.background: Background = background if background is not None else SystemBackground()
         self.snapshots = Snapshots(
-            SnapshotContent(engine.keyspace, config), engine.clock, self.disk, SystemProcesses(), LogDoor(log)
+            SnapshotContent(engine.keyspace, config), engine.clock, self.disk, self.processes, LogDoor(log)
         )
         engine.snapshots = self.snapshots
         engine.info_sources.append(self)
