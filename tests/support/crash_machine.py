@@ -1,0 +1,390 @@
+"""A server on a disk that can lose power: the real engine and the real persistence, driven by hand.
+
+Owns: the doors (disk, child processes, the other thread) as a schedule turns them, and what the server promised at
+every point of the disk's journal.
+Must not know: which schedule it follows (`crash_campaign.py`), how persistence works.
+
+A child's job runs when it is forked, so it sees the memory of that moment; what it does to the disk is kept and done
+later, piece by piece, when the schedule says so. A task of the other thread covers what was written when it was
+submitted and is durable when the schedule lets it end: both are the worst that may happen.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Final
+
+from mypy_extensions import i64
+
+from gossamer.base.clock import ManualClock
+from gossamer.base.limits import Limits
+from gossamer.base.rng import Random64
+from gossamer.engine.client import Client
+from gossamer.engine.config import Config, ConfigDoor
+from gossamer.engine.config_commands import EngineSettings
+from gossamer.engine.digest import keyspace_digest
+from gossamer.engine.doors import EngineHooks
+from gossamer.engine.engine import Engine
+from gossamer.persistence.doors import Background, BackgroundTask, Disk, InputFile, Job, OutputFile, Processes
+from gossamer.server.command_table import all_commands
+from gossamer.server.log import NOTHING, Log
+from gossamer.server.persistence import Persistence
+from support.disk_model import Image, ModelDisk
+
+CRON_MS: Final = 100
+CHILD: Final = 1000  # the first process id of a child
+
+
+class MachineDisk(Disk):
+    """The disk as the server sees it: the model, or what a child's job is keeping for later.
+
+    A broken variant of the server overrides a method here.
+    """
+
+    def __init__(self, model: ModelDisk) -> None:
+        self.model = model
+        self.kept: list[Callable[[], None]] | None = None
+
+    def file(self, name: str, file: OutputFile) -> OutputFile:
+        """What is handed out for a file that was opened."""
+        return file
+
+    def do(self, call: Callable[[], None]) -> None:
+        if self.kept is None:
+            call()
+        else:
+            self.kept.append(call)
+
+    def opened(self, name: str, opener: Callable[[str], OutputFile]) -> OutputFile:
+        if self.kept is None:
+            return self.file(name, opener(name))
+        later = LaterFile(self.kept)
+
+        def open_later() -> None:
+            later.real = self.file(name, opener(name))
+
+        self.kept.append(open_later)
+        return later
+
+    def create(self, name: str) -> OutputFile:
+        return self.opened(name, self.model.create)
+
+    def append(self, name: str) -> OutputFile:
+        return self.opened(name, self.model.append)
+
+    def open(self, name: str) -> InputFile | None:
+        return self.model.open(name)
+
+    def make_directory(self, name: str) -> None:
+        self.do(lambda: self.model.make_directory(name))
+
+    def is_directory(self, name: str) -> bool:
+        return self.model.is_directory(name)
+
+    def rename(self, name: str, new_name: str) -> None:
+        self.do(lambda: self.model.rename(name, new_name))
+
+    def remove(self, name: str) -> None:
+        self.do(lambda: self.model.remove(name))
+
+    def sync_directory(self, name: str = ".") -> None:
+        self.do(lambda: self.model.sync_directory(name))
+
+
+class LaterFile(OutputFile):
+    """A file of a child: it is written when the child's turn comes."""
+
+    def __init__(self, kept: list[Callable[[], None]]) -> None:
+        self.kept = kept
+        self.real: OutputFile | None = None
+        self.size = 0
+
+    def file(self) -> OutputFile:
+        assert self.real is not None
+        return self.real
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        self.kept.append(lambda: self.file().write(data))
+
+    def size_bytes(self) -> i64:
+        return self.size
+
+    def truncate(self, size: i64) -> None:
+        self.size = int(size)
+        self.kept.append(lambda: self.file().truncate(size))
+
+    def sync(self) -> None:
+        self.kept.append(lambda: self.file().sync())
+
+    def close(self) -> None:
+        self.kept.append(lambda: self.file().close())
+
+
+class ModelProcesses(Processes):
+    """One child at a time, whose file work is done by `play`. With `at_once`, at the fork."""
+
+    def __init__(self, disk: MachineDisk, at_once: bool = False) -> None:
+        self.disk = disk
+        self.at_once = at_once
+        self.current = 1
+        self.forks = 0
+        self.todo: list[Callable[[], None]] = []
+        self.result: int | None = None
+        self.ended: dict[int, int] = {}
+        self.fault: OSError | None = None
+
+    def own_id(self) -> i64:
+        return self.current
+
+    def fork(self, job: Job) -> i64:
+        if self.fault is not None:
+            raise self.fault
+        self.forks += 1
+        process_id = CHILD + self.forks
+        self.current = process_id
+        if not self.at_once:
+            self.disk.kept = []
+        try:
+            self.result = int(job.run())
+        finally:
+            self.current = 1
+            self.todo = self.disk.kept or []
+            self.disk.kept = None
+        return process_id
+
+    def busy(self) -> bool:
+        return self.result is not None
+
+    def play(self, count: int) -> None:
+        """Let the child do that much of its file work."""
+        todo, self.todo = self.todo[:count], self.todo[count:]
+        for call in todo:
+            call()
+
+    def end(self) -> None:
+        """Let the child finish."""
+        if self.result is not None:
+            self.play(len(self.todo))
+            self.ended[CHILD + self.forks] = self.result
+            self.result = None
+
+    def exit_status(self, process_id: i64) -> i64 | None:
+        return self.ended.get(int(process_id))
+
+    def kill(self, process_id: i64) -> None:
+        self.todo = []
+        self.result = None
+        self.ended[int(process_id)] = -9
+
+
+class ModelBackground(Background):
+    """Tasks wait until the schedule lets the first one end."""
+
+    def __init__(self, disk: MachineDisk) -> None:
+        self.disk = disk
+        self.tasks: list[tuple[BackgroundTask, int]] = []
+
+    def submit(self, task: BackgroundTask) -> None:
+        self.tasks.append((task, self.disk.model.mark()))
+
+    def finish_one(self) -> None:
+        if not self.tasks:
+            return
+        task, place = self.tasks.pop(0)
+        self.disk.model.covers = place
+        try:
+            task.run()
+        except OSError as error:
+            task.error = error
+        finally:
+            self.disk.model.covers = None
+        task.done = True
+
+    def drain(self) -> None:
+        while self.tasks:
+            self.finish_one()
+
+
+class ModelConfigDoor(ConfigDoor):
+    """The directory of a configuration: the root of the model."""
+
+    def current_directory(self) -> bytes:
+        return b"/data"
+
+
+class Died(Exception):
+    """The server ended itself."""
+
+
+class MachineHooks(EngineHooks):
+    """What the loop and the server do for the engine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def disk_error(self) -> bytes | None:
+        return self.machine.persistence.refusal()
+
+    def log_bug(self, what: str, error: BaseException) -> None:
+        raise AssertionError(f"a bug in {what}: {error!r}") from error
+
+
+class Promise:
+    """What must be found after a crash at a place of the journal or later.
+
+    With `snapshots`, one of those states of the history; else any state that is no older than `at_least`.
+    """
+
+    __slots__ = ("appendonly", "at_least", "snapshots")
+
+    def __init__(self, at_least: int, appendonly: bool, snapshots: frozenset[int] | None) -> None:
+        self.at_least = at_least
+        self.appendonly = appendonly
+        self.snapshots = snapshots
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Promise) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.at_least, self.appendonly, self.snapshots))
+
+
+class Machine:
+    """One life of a server. `start`, then `unit` and `flush` and `tick`; `history` and `promises` for the judge."""
+
+    def __init__(
+        self,
+        disk: ModelDisk,
+        directives: dict[str, str] | None = None,
+        now_us: int = 1_700_000_000_000_000,
+        disk_type: type[MachineDisk] = MachineDisk,
+        children_at_once: bool = False,
+    ) -> None:
+        self.model = disk
+        self.disk = disk_type(disk)
+        self.clock = ManualClock(now_us)
+        self.processes = ModelProcesses(self.disk, children_at_once)
+        self.background = ModelBackground(self.disk)
+        self.config = Config(70, ModelConfigDoor())
+        for name, value in {"save": "", "aof-use-rdb-preamble": "yes", **(directives or {})}.items():
+            directive = self.config.names[name]
+            words = value.split(" ") if name == "save" and value else [value]
+            parsed = directive.parse([word.encode() for word in words], self.config.value(name), 70)
+            self.config.put(name, parsed)
+        limits = Limits()
+        limits.compat = 70
+        self.engine = Engine(self.clock, limits, Random64(1), 4)
+        EngineSettings(self.engine, self.config).connect()
+        self.engine.hooks = MachineHooks(self)
+        self.engine.add_commands(all_commands())
+        log = Log()
+        log.level = NOTHING
+        self.persistence = Persistence(
+            self.engine, self.config, log, self.disk, self.processes, self.background
+        )
+        self.client: Client = self.engine.new_client()
+        self.history: list[bytes] = []  # the digest after each unit; the first of what was loaded
+        self.at: dict[bytes, int] = {}  # the last place of a digest in the history
+        self.answered: list[tuple[int, int]] = []  # when how many units had been answered
+        self.promises: list[tuple[int, Promise]] = []
+        self.saved: int = 0
+        self.save_tried: set[int] = set()
+        self.forked_at = -1
+
+    # -- the life of a server -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Load what is there, as a server does. Raises LoadingFailed."""
+        self.engine.begin_iteration()
+        persistence = self.persistence
+        persistence.begin_loading()
+        while persistence.loading is not None and persistence.step() == 0:
+            pass
+        self.note_unit()
+        self.promise(0)
+
+    def run(self, *argv: bytes) -> bytes:
+        """A command and its reply, which stays here until the next flush."""
+        self.engine.begin_iteration()
+        out = self.client.reply.out
+        out.truncate(0)
+        self.engine.execute(self.client, list(argv))
+        return out.getvalue()
+
+    def unit(self, *commands: list[bytes]) -> None:
+        """One command, or several in MULTI."""
+        if len(commands) == 1:
+            reply = self.run(*commands[0])
+        else:
+            self.run(b"MULTI")
+            for command in commands:
+                self.run(*command)
+            reply = self.run(b"EXEC")
+        assert not reply.startswith(b"-"), (commands, reply)
+        self.note_unit()
+
+    def note_unit(self) -> None:
+        digest = keyspace_digest(self.engine.keyspace)
+        self.at[digest] = len(self.history)
+        self.history.append(digest)
+
+    def flush(self) -> None:
+        """The end of a loop iteration: the replies leave."""
+        self.answered.append((int(self.clock.now_us()), len(self.history) - 1))
+        self.promise()
+
+    def tick(self, ms: int = CRON_MS) -> None:
+        """Time passes; cron and the end of an iteration."""
+        self.clock.advance_ms(ms)
+        self.engine.begin_iteration()
+        self.persistence.cron()
+        self.see_child()
+        self.flush()
+
+    # -- snapshots ----------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        self.save_tried.add(len(self.history) - 1)
+        self.promise()
+        assert self.run(b"SAVE") == b"+OK\r\n"
+        self.note_saved(len(self.history) - 1)
+
+    def begin_background_save(self) -> None:
+        self.forked_at = len(self.history) - 1
+        self.save_tried.add(self.forked_at)
+        self.promise()
+        assert self.run(b"BGSAVE") == b"+Background saving started\r\n"
+
+    def see_child(self) -> None:
+        if self.forked_at >= 0 and not self.persistence.snapshots.in_background():
+            if self.persistence.snapshots.last_background_ok:
+                self.note_saved(self.forked_at)
+            self.forked_at = -1
+
+    def note_saved(self, place: int) -> None:
+        self.saved = place
+        self.save_tried = {place}
+        self.promise()
+
+    # -- promises -----------------------------------------------------------------------------------------
+
+    def promise(self, place: int | None = None) -> None:
+        made = Promise(self.saved, False, frozenset(self.save_tried | {self.saved}))
+        if not self.promises or self.promises[-1][1] != made:
+            self.promises.append((self.model.mark() if place is None else place, made))
+
+    def promised_at(self, place: int) -> Promise:
+        """The promise in force when the journal had so many operations."""
+        index = bisect_right(self.promises, place, key=lambda pair: pair[0])
+        return self.promises[index - 1][1]
+
+
+def loaded(image: Image, directives: dict[str, str], now_us: int) -> Machine:
+    """A server that was started on what a crash left. Raises LoadingFailed."""
+    machine = Machine(ModelDisk(image), directives, now_us)
+    machine.start()
+    return machine
