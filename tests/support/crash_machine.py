@@ -27,6 +27,7 @@ from gossamer.engine.digest import keyspace_digest
 from gossamer.engine.doors import EngineHooks
 from gossamer.engine.engine import Engine
 from gossamer.persistence.doors import Background, BackgroundTask, Disk, InputFile, Job, OutputFile, Processes
+from gossamer.persistence.durable import replace_file
 from gossamer.server.command_table import all_commands
 from gossamer.server.log import NOTHING, Log
 from gossamer.server.persistence import Persistence
@@ -182,11 +183,15 @@ class ModelProcesses(Processes):
 class ModelBackground(Background):
     """Tasks wait until the schedule lets the first one end."""
 
-    def __init__(self, disk: MachineDisk) -> None:
+    def __init__(self, disk: MachineDisk, clock: ManualClock) -> None:
         self.disk = disk
+        self.clock = clock
         self.tasks: list[tuple[BackgroundTask, int]] = []
+        self.submitted_us = 0  # when the first of those that wait was
 
     def submit(self, task: BackgroundTask) -> None:
+        if not self.tasks:
+            self.submitted_us = int(self.clock.now_us())
         self.tasks.append((task, self.disk.model.mark()))
 
     def finish_one(self) -> None:
@@ -201,6 +206,7 @@ class ModelBackground(Background):
         finally:
             self.disk.model.covers = None
         task.done = True
+        self.submitted_us = int(self.clock.now_us())
 
     def drain(self) -> None:
         while self.tasks:
@@ -210,8 +216,21 @@ class ModelBackground(Background):
 class ModelConfigDoor(ConfigDoor):
     """The directory of a configuration: the root of the model."""
 
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+
     def current_directory(self) -> bytes:
         return b"/data"
+
+    def read_file(self, path: bytes) -> bytes:
+        file = self.disk.open(path.decode())
+        if file is None:
+            raise FileNotFoundError(2, "No such file or directory")
+        return file.read(1 << 20)
+
+    def replace_file(self, path: bytes, content: bytes) -> None:
+        name = path.decode()
+        replace_file(self.disk, name, f"{name}-1.tmp", content)
 
 
 class Died(Exception):
@@ -237,12 +256,19 @@ class Promise:
     With `snapshots`, one of those states of the history; else any state that is no older than `at_least`.
     """
 
-    __slots__ = ("appendonly", "at_least", "snapshots")
+    __slots__ = ("appendonly", "at_least", "config", "snapshots")
 
-    def __init__(self, at_least: int, appendonly: bool, snapshots: frozenset[int] | None) -> None:
+    def __init__(
+        self,
+        at_least: int,
+        appendonly: bool,
+        snapshots: frozenset[int] | None = None,
+        config: frozenset[bytes] | None = None,
+    ) -> None:
         self.at_least = at_least
         self.appendonly = appendonly
         self.snapshots = snapshots
+        self.config = config  # what the configuration file may hold; then nothing else counts
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Promise) and all(
@@ -250,7 +276,7 @@ class Promise:
         )
 
     def __hash__(self) -> int:
-        return hash((self.at_least, self.appendonly, self.snapshots))
+        return hash(tuple(getattr(self, name) for name in self.__slots__))
 
 
 class Machine:
@@ -268,8 +294,8 @@ class Machine:
         self.disk = disk_type(disk)
         self.clock = ManualClock(now_us)
         self.processes = ModelProcesses(self.disk, children_at_once)
-        self.background = ModelBackground(self.disk)
-        self.config = Config(70, ModelConfigDoor())
+        self.background = ModelBackground(self.disk, self.clock)
+        self.config = Config(70, ModelConfigDoor(self.disk))
         for name, value in {"save": "", "aof-use-rdb-preamble": "yes", **(directives or {})}.items():
             directive = self.config.names[name]
             words = value.split(" ") if name == "save" and value else [value]
@@ -294,6 +320,8 @@ class Machine:
         self.saved: int = 0
         self.save_tried: set[int] = set()
         self.forked_at = -1
+        self.config_name = ""
+        self.config_contents: frozenset[bytes] | None = None
 
     # -- the life of a server -----------------------------------------------------------------------------
 
@@ -327,6 +355,11 @@ class Machine:
         assert not reply.startswith(b"-"), (commands, reply)
         self.note_unit()
 
+    def drop_unit(self) -> None:
+        """The last unit changed nothing: it is none."""
+        digest = self.history.pop()
+        self.at[digest] = len(self.history) - 1
+
     def note_unit(self) -> None:
         digest = keyspace_digest(self.engine.keyspace)
         self.at[digest] = len(self.history)
@@ -346,6 +379,10 @@ class Machine:
         self.flush()
 
     # -- snapshots ----------------------------------------------------------------------------------------
+
+    def has_child(self) -> bool:
+        """Whether a child runs, or ended and cron has not seen it."""
+        return self.persistence.snapshots.in_background()
 
     def save(self) -> None:
         self.save_tried.add(len(self.history) - 1)
@@ -370,10 +407,37 @@ class Machine:
         self.save_tried = {place}
         self.promise()
 
+    # -- the other thread, the configuration --------------------------------------------------------------
+
+    def sync_is_late(self, limit_ms: int) -> bool:
+        """Whether the schedule should let the other thread go on."""
+        if not self.background.tasks:
+            return False
+        return int(self.clock.now_us()) - self.background.submitted_us > limit_ms * 1000
+
+    def keep_config(self, name: str) -> None:
+        """From now on it is the configuration file that counts."""
+        self.config_name = name
+        self.config.config_file = name.encode()
+        self.config_contents = frozenset({self.model.volatile().files[name]})
+        self.promise()
+
+    def rewrite_config(self) -> None:
+        """CONFIG REWRITE: until it has answered, the file may be the old one or the new."""
+        assert self.config_contents is not None
+        old = self.config_contents
+        start = self.model.mark()
+        assert self.run(b"CONFIG", b"REWRITE") == b"+OK\r\n"
+        new = frozenset({self.model.volatile().files[self.config_name]})
+        self.config_contents = old | new
+        self.promise(start)
+        self.config_contents = new
+        self.promise()
+
     # -- promises -----------------------------------------------------------------------------------------
 
     def promise(self, place: int | None = None) -> None:
-        made = Promise(self.saved, False, frozenset(self.save_tried | {self.saved}))
+        made = Promise(self.saved, False, frozenset(self.save_tried | {self.saved}), self.config_contents)
         if not self.promises or self.promises[-1][1] != made:
             self.promises.append((self.model.mark() if place is None else place, made))
 

@@ -67,6 +67,13 @@ class Operation:
         self.upto = 0
         self.entries: tuple[tuple[int, str, int | None], ...] = ()
 
+    def describe(self) -> str:
+        """For a person."""
+        if self.kind == ENTRIES:
+            return "names " + ", ".join(f"{name}: {inode}" for _, name, inode in self.entries)
+        word = ("write", "truncate", "sync", "", "sync directory", "mark")[self.kind]
+        return f"{word} {self.inode} at {self.position} ({len(self.data)} bytes)"
+
 
 def applied(content: bytes, operation: Operation, size: int | None = None) -> bytes:
     """A file after a write (its first `size` bytes only) or a truncation."""
