@@ -22,7 +22,7 @@ INPUTS ?= 1000000
 EXAMPLES ?= 1000
 ARGS ?=
 
-SOURCES := $(shell find src -name '*.py' -o -name '*.json' -o -name py.typed) setup.py pyproject.toml
+SOURCES := $(shell find src -name '*.py' -o -name '*.json' -o -name '*.lua' -o -name py.typed) setup.py pyproject.toml
 # Another choice of mode or compiler flags is another install.
 WANTED := $(STAMPS)/wanted-$(shell echo '$(GOSSAMER_COMPILE) $(GOSSAMER_CFLAGS) $(CC)' | cksum | cut -d' ' -f1)
 

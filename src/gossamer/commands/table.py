@@ -38,6 +38,7 @@ NO_AUTH: Final = 1 << 14
 MAY_REPLICATE: Final = 1 << 15
 NO_MULTI: Final = 1 << 18
 MOVABLE_KEYS: Final = 1 << 19
+ALLOW_BUSY: Final = 1 << 20
 PROTECTED: Final = 1 << 22
 
 

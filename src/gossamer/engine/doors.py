@@ -63,3 +63,10 @@ class EngineHooks:
 
     def log_bug(self, what: str, error: BaseException) -> None:
         """A handler's bug: it costs one client its reply."""
+    def log_script(self, level: int, text: str) -> None:
+        """A script's own line for the log: 0 debug, 1 verbose, 2 notice, 3 warning."""
+
+    def serve_others(self) -> bool:
+        """While a slow script runs: look after the other clients once; False where the server is to end."""
+        return True
+

@@ -20,6 +20,7 @@ from gossamer.base.limits import Limits
 from gossamer.base.quoting import quote
 from gossamer.base.rng import Random64
 from gossamer.commands.table import (
+    ALLOW_BUSY,
     DENYOOM,
     LOADING,
     NO_AUTH,
@@ -47,6 +48,7 @@ from gossamer.engine.config import Config
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
 from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.pubsub import PubSub
+from gossamer.engine.scripting import Scripts
 from gossamer.engine.slowlog import SlowLog
 from gossamer.engine.snapshot_door import SnapshotDoor
 from gossamer.engine.statistics import Statistics, record_latency
@@ -66,6 +68,7 @@ GATE_MEMORY: Final = 1 << 1  # maxmemory is set
 GATE_DISK_ERROR: Final = 1 << 2  # stop-writes-on-bgsave-error applies
 GATE_PAUSED: Final = 1 << 3
 GATE_MONITORS: Final = 1 << 4
+GATE_BUSY: Final = 1 << 5  # a slow script runs
 
 NAME_CACHE_MAX: Final = 4096
 
@@ -114,6 +117,7 @@ class Engine(KeyspaceListener):
         self.paused_clients: list[Client] = []
         self.tracks_latency: bool = True
         self.active_expire: bool = True  # DEBUG SET-ACTIVE-EXPIRE
+        self.scripts: Scripts = Scripts(self)
 
     # -- clients ------------------------------------------------------------------------------------------
 
@@ -126,6 +130,10 @@ class Engine(KeyspaceListener):
             client.gate |= GATE_AUTHENTICATION
         self.clients[client.client_id] = client
         return client
+
+    def new_hidden_client(self) -> Client:
+        """A client that no list shows: for scripts and for loading."""
+        return Client(self, self.keyspace, ReplyWriter(self.limits.compat), 0)
 
     def free_client(self, client: Client) -> None:
         """Forget a client whose connection is gone."""
@@ -144,6 +152,14 @@ class Engine(KeyspaceListener):
             self.gate |= bit
         else:
             self.gate &= ~bit
+
+    def set_busy(self, on: bool) -> None:
+        """A slow script runs: most commands of others are refused."""
+        self.set_gate(GATE_BUSY, on)
+
+    def is_over_memory_limit(self) -> bool:
+        """Whether maxmemory is set and eviction cannot meet it."""
+        return self.gate & GATE_MEMORY != 0 and not self.hooks.free_memory()
 
     def begin_iteration(self) -> None:
         """Read the clock; the loop calls it when it wakes."""
@@ -380,6 +396,8 @@ class Engine(KeyspaceListener):
         """Evict before the command; False where memory stays over the limit and the command would add to it."""
         within: bool = self.hooks.free_memory()
         if within:
+        if self.gate & GATE_BUSY and not flags & ALLOW_BUSY:
+            return self.refuse(client, command, self.scripts.busy_error())
             return True
         if client.queued is not None and not flags & DENYOOM:
             return not self.queue_denies_oom(client)

@@ -14,6 +14,21 @@ class Personality:
         self.master_word = b"master"
         self.is_valkey = server == b"valkey"
 
+    def lua_constants(self) -> bytes:
+        """The constants of a script's `redis` table, as NAME=value words; Valkey says that it is Redis 7.2.4."""
+        redis_version = b"7.2.4" if self.is_valkey else self.version
+        words = [b"REDIS_VERSION=" + redis_version, b"REDIS_VERSION_NUM=" + version_number(redis_version)]
+        if self.is_valkey:
+            words += [b"SERVER_NAME=valkey", b"VALKEY_VERSION=" + self.version]
+            words += [b"VALKEY_VERSION_NUM=" + version_number(self.version)]
+        return b" ".join(words)
+
+
+def version_number(version: bytes) -> bytes:
+    """7.0.15 -> 0x07000f in decimal."""
+    major, minor, patch = (int(part) for part in version.split(b"."))
+    return b"%d" % (major << 16 | minor << 8 | patch)
+
 
 PERSONALITIES: Final = (
     Personality("redis:7.0", 70, b"redis", b"7.0.15"),

@@ -27,6 +27,7 @@ from gossamer.engine import (
     introspection,
     observation_commands,
     pubsub_commands,
+    script_commands,
     server_commands,
     transactions,
 )
@@ -62,4 +63,5 @@ def all_commands() -> tuple[Command, ...]:
         *client_commands.COMMANDS,
         *config_commands.COMMANDS,
         *pubsub_commands.COMMANDS,
+        *script_commands.COMMANDS,
     )

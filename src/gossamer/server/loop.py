@@ -116,8 +116,12 @@ class Loop:
     def turn(self) -> None:
         """One iteration."""
         ready = self.poller.poll(self.timeout_s())
-        engine = self.engine
-        engine.begin_iteration()
+        self.engine.begin_iteration()
+        self.dispatch(ready)
+        self.after_events()
+
+    def dispatch(self, ready: list[tuple[int, int]]) -> None:
+        """Let the endpoints read and write that can."""
         endpoints = self.endpoints
         for descriptor, mask in ready:
             endpoint = endpoints[descriptor]
@@ -127,7 +131,12 @@ class Loop:
                 endpoint.on_writable()
             if mask & ~4:
                 endpoint.on_readable()
-        self.after_events()
+
+    def turn_within_command(self) -> None:
+        """While a command takes long: read and answer without waiting; no timers, and time stands still."""
+        self.engine.now_us = self.engine.clock.now_us()
+        self.dispatch(self.poller.poll(0.0))
+        self.flush_pending()
 
     def after_events(self) -> None:
         """Everything of an iteration that follows the reading."""
@@ -141,7 +150,13 @@ class Loop:
             for connection in resumable:
                 if not connection.closed and connection.client.blocked_command is None:
                     connection.process_input()
+        self.flush_pending()
+        self.hooks.before_wait()
+
+    def flush_pending(self) -> None:
+        """Make durable what must be, then let every reply leave."""
         self.hooks.before_flush()
+        engine = self.engine
         pending = engine.pending
         if pending:
             engine.pending = []
@@ -149,7 +164,6 @@ class Loop:
                 client.pending = False
                 door = client.door
                 door.flush()
-        self.hooks.before_wait()
 
     def timeout_s(self) -> float:
         """How long the poller may wait."""

@@ -103,6 +103,14 @@ class ServerEngineHooks(EngineHooks):
     def log_notice(self, text: str) -> None:
         self.server.log.notice(text)
 
+    def log_script(self, level: int, text: str) -> None:
+        log = self.server.log
+        (log.debug, log.verbose, log.notice, log.warning)[level](text)
+
+    def serve_others(self) -> bool:
+        self.server.loop.turn_within_command()
+        return not self.server.loop.stopped
+
     def log_bug(self, what: str, error: BaseException) -> None:
         self.server.log.warning(f"A bug in the command {what}: {error!r}")
 

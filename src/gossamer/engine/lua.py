@@ -1,0 +1,171 @@
+"""The Lua runtime in which scripts run: made once, sealed, and reached by four calls.
+
+Owns lupa and the Lua sources beside it (lua/sandbox.lua says what a script sees). Must not know what a script's
+commands do: they go to a LuaHost.
+
+Invariants: no Python object is reachable from a script (the host's functions live in upvalues of the sandbox, answer
+bytes, and never raise; attribute access is denied to all of Lua); memory of the runtime has a limit; byte code comes
+from nobody but `without_tail_calls`.
+"""
+
+import pkgutil
+from collections.abc import Callable
+from typing import Any, Final
+
+from mypy_extensions import i64, mypyc_attr
+
+from gossamer.base.errors import GossamerError
+
+MEMORY_MAX_BYTES: Final = 1 << 30  # of a runtime: a script beyond it ends with an error
+WATCH_EVERY: Final = 20_000  # instructions between two looks at the clock
+LIBRARIES: Final = ("bit", "cjson", "cmsgpack", "struct")
+
+# Of Lua 5.1's byte code: the header up to the first function, and the two calls.
+_HEADER_BYTES: Final = 12
+_OPERATION_MASK: Final = 0x3F
+_OP_CALL: Final = 28
+_OP_TAIL_CALL: Final = 29
+
+
+class ScriptError(GossamerError):
+    """A script cannot be compiled; the text is Lua's."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class LuaHost:
+    """What scripts ask of the server. Every method answers RESP bytes, errors included, and raises nothing."""
+
+    def call(self, *arguments: object) -> bytes:
+        """A command; the reply in the protocol that the script chose."""
+        raise NotImplementedError
+
+    def check_acl(self, *arguments: object) -> bytes:
+        """:1 where the user may run the command, :0 where not."""
+        raise NotImplementedError
+
+    def log(self, level: int, text: bytes) -> None:
+        raise NotImplementedError
+
+    def sha1(self, text: bytes) -> bytes:
+        raise NotImplementedError
+
+    def tick(self) -> bytes | None:
+        """Called every WATCH_EVERY instructions: the error that ends the script now, or None."""
+        raise NotImplementedError
+
+    def set_protocol(self, version: int) -> None:
+        """redis.setresp"""
+        raise NotImplementedError
+
+    def protocol(self) -> int:
+        """What redis.setresp chose; 2 at the start of a script."""
+        raise NotImplementedError
+
+    def set_replication(self, flags: int) -> None:
+        """redis.set_repl"""
+        raise NotImplementedError
+
+
+def deny_attributes(value: object, name: object, is_setting: bool) -> str:
+    raise AttributeError("no attribute of the host is open to scripts")
+
+
+class LuaWorld:
+    """One runtime. `constants` are further fields of the server's table, as `NAME=value` words."""
+
+    def __init__(self, host: LuaHost, constants: bytes) -> None:
+        from lupa.lua51 import LuaError, LuaRuntime
+
+        self.error_type: Any = LuaError
+        self.host: LuaHost = host
+        self.runtime: Any = LuaRuntime(
+            encoding=None,
+            register_eval=False,
+            register_builtins=False,
+            unpack_returned_tuples=True,
+            attribute_filter=deny_attributes,
+            max_memory=MEMORY_MAX_BYTES,
+        )
+        made = self.runtime.execute(
+            source_of("sandbox"),
+            host.call,
+            host.log,
+            host.sha1,
+            host.tick,
+            host.check_acl,
+            host.set_protocol,
+            host.protocol,
+            host.set_replication,
+            constants,
+            name=b"@gossamer",
+        )
+        self.run_script: Any = made[0]
+        self.run_function: Any = made[1]
+        self.compile_script: Any = made[2]
+        self.begin_watch: Any = made[3]
+        add_library, seal = made[4], made[5]
+        for name in LIBRARIES:
+            add_library(name.encode(), self.runtime.compile(source_of(name), name=b"@gossamer"))
+        seal()
+        self.begin_watch(WATCH_EVERY)
+
+    def compile(self, body: bytes) -> Any:
+        """The function of a script; raises ScriptError with Lua's text."""
+        made = self.compile_script(body, without_tail_calls)
+        if isinstance(made, tuple):
+            raise ScriptError(made[1].decode("utf-8", "replace"))
+        return made
+
+    def run(self, script: Any, name: bytes, protocol: int, keys_count: i64, words: list[bytes]) -> bytes:
+        """Run a compiled script; its result, or its error, as a reply in the client's protocol."""
+        try:
+            reply: bytes = self.run_script(script, name, protocol, int(keys_count), *words)
+        except self.error_type as error:  # not of the script: memory, or the C stack
+            text = str(error).replace("\r", " ").replace("\n", " ")
+            reply = b"-ERR " + text.encode("utf-8", "replace") + b"\r\n"
+        return reply
+
+    def watch_again(self) -> None:
+        """After a script that was ended: look at the clock as before."""
+        self.begin_watch(WATCH_EVERY)
+
+    def memory_bytes(self) -> int:
+        used: int | None = self.runtime.get_memory_used()
+        return used or 0
+
+
+def source_of(name: str) -> bytes:
+    """The text of one of the Lua sources of this package."""
+    data = pkgutil.get_data("gossamer.engine", f"lua/{name}.lua")
+    assert data is not None, "part of the package"
+    return data
+
+
+def without_tail_calls(code: bytes) -> bytes:
+    """Byte code of one function whose own tail calls are plain calls; functions inside it keep theirs.
+
+    In Lua 5.1 both instructions have the same operands. A dump is: header, source (size_t and bytes), first and last
+    line (int), four bytes of counts, the number of instructions (int), the instructions (four bytes each).
+    """
+    at = _HEADER_BYTES
+    at += 8 + int.from_bytes(code[at : at + 8], "little")
+    at += 4 + 4 + 4
+    count = int.from_bytes(code[at : at + 4], "little")
+    at += 4
+    changed = bytearray(code)
+    for place in range(at, at + 4 * count, 4):
+        if changed[place] & _OPERATION_MASK == _OP_TAIL_CALL:
+            changed[place] = (changed[place] & ~_OPERATION_MASK) | _OP_CALL
+    return bytes(changed)
+
+
+def never_raises(function: Callable[..., bytes]) -> Callable[..., bytes]:
+    """For a host's function: a bug becomes an error reply, and no Python object gets into Lua."""
+
+    def guarded(*arguments: object) -> bytes:
+        try:
+            return function(*arguments)
+        except Exception:
+            return b"-ERR internal error of the scripting host\r\n"
+
+    return guarded

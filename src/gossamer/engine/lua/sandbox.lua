@@ -1,0 +1,754 @@
+-- The world in which scripts run: what they see, how they reach the server, how their results become replies.
+--
+-- Runs once per runtime, with the host's functions as arguments; answers the functions that the host calls. Those
+-- functions live in upvalues of this chunk, and there is no `debug` library in the world of a script, so no script
+-- can get hold of an object of the host. A host function never raises: it answers RESP bytes, where an error is an
+-- error reply. The global table and the libraries are reached through proxies that nobody can write to.
+--
+-- Invariants: after a script, nothing that it did to a table that outlives it remains; every way to compile text
+-- gives a function whose globals are the proxy; byte code is refused everywhere.
+
+local host_call, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, constants = ...
+local error, next, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, xpcall =
+  error, next, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, xpcall
+local setfenv, loadstring, getinfo, sethook = setfenv, loadstring, debug.getinfo, debug.sethook
+local byte, find, format, gsub, sub, dump =
+  string.byte, string.find, string.format, string.gsub, string.sub, string.dump
+local concat, floor = table.concat, math.floor
+local co_create, co_resume, co_status = coroutine.create, coroutine.resume, coroutine.status
+
+local READ_ONLY = "Attempt to modify a readonly table"
+local ARGUMENTS = "ERR wrong number or type of arguments"
+local GLUE = "@gossamer"
+
+-- Tables that nobody can write to -----------------------------------------------------------------------------
+
+local behind = {} -- proxy -> the table behind it
+local proxies = {}
+
+local function deny()
+  error(READ_ONLY, 2)
+end
+
+local function refuse()
+  error({ err = "ERR " .. READ_ONLY })
+end
+
+local function protect(real)
+  local proxy = setmetatable({}, { __index = real, __newindex = deny, __metatable = false })
+  behind[proxy] = real
+  proxies[#proxies + 1] = proxy
+  return proxy
+end
+
+local function clean_proxies() -- table.insert and its kin write past a metatable
+  for i = 1, #proxies do
+    local proxy = proxies[i]
+    local key = next(proxy)
+    while key ~= nil do
+      rawset(proxy, key, nil)
+      key = next(proxy)
+    end
+  end
+end
+
+local function expect_table(value, name, count)
+  if type(value) ~= "table" then
+    local got = count == 0 and "no value" or type(value)
+    error(format("bad argument #1 to '%s' (table expected, got %s)", name, got), 3)
+  end
+end
+
+-- What is global ----------------------------------------------------------------------------------------------
+
+local world = {} -- the globals of every script
+local globals = setmetatable({}, {
+  __index = world,
+  __newindex = deny,
+  __metatable = false,
+})
+behind[globals] = world
+proxies[1] = globals
+setmetatable(world, {
+  __index = function(_, name)
+    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+  end,
+})
+
+for _, name in ipairs({
+  "assert", "collectgarbage", "error", "gcinfo", "getmetatable", "ipairs", "rawequal", "select", "tonumber", "tostring",
+  "type", "unpack", "xpcall", "_VERSION",
+}) do
+  world[name] = _G[name]
+end
+world._G = globals
+
+function world.next(t, key)
+  expect_table(t, "next", 1)
+  return next(behind[t] or t, key)
+end
+
+function world.pairs(...)
+  local t = ...
+  expect_table(t, "pairs", select("#", ...))
+  local real = behind[t]
+  if real == nil then
+    return next, t, nil
+  end
+  return function(_, key)
+    return next(real, key)
+  end, t, nil
+end
+
+function world.rawget(t, key)
+  expect_table(t, "rawget", 1)
+  return rawget(behind[t] or t, key)
+end
+
+function world.rawset(t, key, value)
+  expect_table(t, "rawset", 1)
+  if behind[t] then
+    refuse()
+  end
+  return rawset(t, key, value)
+end
+
+function world.setmetatable(...)
+  local t, metatable = ...
+  expect_table(t, "setmetatable", select("#", ...))
+  if behind[t] then
+    refuse()
+  end
+  if metatable ~= nil and type(metatable) ~= "table" or select("#", ...) < 2 then
+    error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
+  end
+  return setmetatable(t, metatable)
+end
+
+local function caught(ok, problem, ...)
+  if not ok and type(problem) == "table" and type(rawget(problem, "err")) == "string" then
+    return false, problem.err
+  end
+  return ok, problem, ...
+end
+
+function world.pcall(...)
+  if select("#", ...) == 0 then
+    error("bad argument #1 to 'pcall' (value expected)", 2)
+  end
+  return caught(pcall(...))
+end
+
+local function compile(text, name)
+  if byte(text, 1) == 27 then
+    return nil, "attempt to load byte code"
+  end
+  local made, problem = loadstring(text, name)
+  if made then
+    setfenv(made, globals)
+  end
+  return made, problem
+end
+
+function world.loadstring(text, name)
+  if type(text) ~= "string" and type(text) ~= "number" then
+    local got = text == nil and "no value" or type(text)
+    error(format("bad argument #1 to 'loadstring' (string expected, got %s)", got), 2)
+  end
+  text = tostring(text)
+  return compile(text, name and tostring(name) or text)
+end
+
+function world.load(reader, name)
+  if type(reader) ~= "function" then
+    local got = reader == nil and "no value" or type(reader)
+    error(format("bad argument #1 to 'load' (function expected, got %s)", got), 2)
+  end
+  local pieces = {}
+  while true do
+    local piece = reader()
+    if piece == nil or piece == "" then
+      break
+    end
+    if type(piece) ~= "string" then
+      return nil, "reader function must return a string"
+    end
+    pieces[#pieces + 1] = piece
+  end
+  return compile(concat(pieces), name and tostring(name) or "=(load)")
+end
+
+-- Libraries ---------------------------------------------------------------------------------------------------
+
+local function copy(library, without)
+  local result = {}
+  for name, value in next, library do
+    result[name] = value
+  end
+  for _, name in ipairs(without or {}) do
+    result[name] = nil
+  end
+  return result
+end
+
+-- Random numbers as Redis makes them: the 48-bit congruential generator of drand48, so that a seed gives the same
+-- numbers in every server. Kept in two halves of 24 bits, which doubles multiply exactly.
+local state_high, state_low = 0, 0x330E
+
+local function seed(number)
+  number = number % 4294967296
+  local high = floor(number / 256)
+  state_high, state_low = high % 16777216, (number % 256) * 65536 + 0x330E
+end
+
+local function random_31_bits()
+  -- 0x5DEECE66D is 0x5DE * 2^24 + 0xECE66D
+  local low = state_low * 0xECE66D + 0xB
+  local carry = floor(low / 16777216)
+  local high = (state_high * 0xECE66D) % 16777216 + (state_low * 0x5DE) % 16777216 + carry
+  state_low = low % 16777216
+  state_high = high % 16777216
+  return state_high * 128 + floor(state_low / 131072)
+end
+
+local math_library = copy(math)
+function math_library.randomseed(number)
+  if type(tonumber(number)) ~= "number" then
+    local got = number == nil and "no value" or type(number)
+    error(format("bad argument #1 to 'randomseed' (number expected, got %s)", got), 2)
+  end
+  seed(floor(tonumber(number)))
+end
+
+function math_library.random(...)
+  local count = select("#", ...)
+  local low, high = ...
+  local fraction = random_31_bits() % 2147483647 / 2147483647
+  if count == 0 then
+    return fraction
+  end
+  low, high = tonumber(low), tonumber(high)
+  if count == 1 then
+    low, high = 1, low
+    if not high then
+      error(format("bad argument #1 to 'random' (number expected, got %s)", type((...))), 2)
+    end
+    if high < 1 then
+      error("bad argument #1 to 'random' (interval is empty)", 2)
+    end
+  elseif count == 2 then
+    if low == nil or high == nil then
+      local place = low == nil and 1 or 2
+      error(
+        format("bad argument #%d to 'random' (number expected, got %s)", place, type((select(place, ...)))), 2
+      )
+    end
+    if low > high then
+      error("bad argument #2 to 'random' (interval is empty)", 2)
+    end
+  else
+    error("wrong number of arguments", 2)
+  end
+  low, high = floor(low), floor(high)
+  return floor(fraction * (high - low + 1)) + low
+end
+
+-- A hook belongs to one coroutine: the watch over endless loops goes with each new one.
+local watch, watch_mask, watch_count
+local coroutine_library = copy(coroutine)
+function coroutine_library.create(...)
+  local body = ...
+  if type(body) ~= "function" then
+    error("bad argument #1 to 'create' (Lua function expected)", 2)
+  end
+  local thread = co_create(body)
+  sethook(thread, watch, watch_mask, watch_count)
+  return thread
+end
+
+local function resumed(ok, ...)
+  if ok then
+    return ...
+  end
+  local problem = ...
+  error(problem, 0)
+end
+
+function coroutine_library.wrap(...)
+  local body = ...
+  if type(body) ~= "function" then
+    error("bad argument #1 to 'wrap' (Lua function expected)", 2)
+  end
+  local thread = co_create(body)
+  sethook(thread, watch, watch_mask, watch_count)
+  return function(...)
+    return resumed(co_resume(thread, ...))
+  end
+end
+
+world.string = protect(copy(string))
+world.table = protect(copy(table))
+world.math = protect(math_library)
+world.coroutine = protect(coroutine_library)
+world.os = nil
+
+local string_metatable = getmetatable("")
+string_metatable.__index = world.string
+string_metatable.__metatable = protect({ __index = world.string })
+
+-- The server --------------------------------------------------------------------------------------------------
+
+-- RESP bytes -> the value that a script sees. Answers the value and where the next one begins.
+local function decode(bytes, at)
+  local mark = byte(bytes, at)
+  local stop = find(bytes, "\r\n", at, true)
+  local line = sub(bytes, at + 1, stop - 1)
+  if mark == 36 then -- $
+    local size = tonumber(line)
+    if size < 0 then
+      return false, stop + 2
+    end
+    return sub(bytes, stop + 2, stop + 1 + size), stop + 4 + size
+  elseif mark == 58 then -- :
+    return tonumber(line), stop + 2
+  elseif mark == 43 then -- +
+    return { ok = line }, stop + 2
+  elseif mark == 45 then -- -
+    return { err = line, ignore_error_stats_update = true }, stop + 2
+  elseif mark == 42 then -- *
+    local count = tonumber(line)
+    if count < 0 then
+      return false, stop + 2
+    end
+    local array = {}
+    at = stop + 2
+    for i = 1, count do
+      array[i], at = decode(bytes, at)
+    end
+    return array, at
+  elseif mark == 95 then -- _
+    return nil, stop + 2
+  elseif mark == 35 then -- #
+    return line == "t", stop + 2
+  elseif mark == 44 then -- ,
+    local number = tonumber(line)
+    if line == "inf" then
+      number = 1 / 0
+    elseif line == "-inf" then
+      number = -1 / 0
+    elseif line == "nan" then
+      number = 0 / 0
+    end
+    return { double = number }, stop + 2
+  elseif mark == 40 then -- (
+    return { big_number = line }, stop + 2
+  elseif mark == 61 then -- =
+    local size = tonumber(line)
+    local text = sub(bytes, stop + 2, stop + 1 + size)
+    return { verbatim_string = { format = sub(text, 1, 3), string = sub(text, 5) } }, stop + 4 + size
+  elseif mark == 37 then -- %
+    local map = {}
+    at = stop + 2
+    for _ = 1, tonumber(line) do
+      local key, value
+      key, at = decode(bytes, at)
+      value, at = decode(bytes, at)
+      if key ~= nil then
+        map[key] = value
+      end
+    end
+    return { map = map }, at
+  elseif mark == 126 then -- ~
+    local set = {}
+    at = stop + 2
+    for _ = 1, tonumber(line) do
+      local member
+      member, at = decode(bytes, at)
+      if member ~= nil then
+        set[member] = true
+      end
+    end
+    return { set = set }, at
+  end
+  return nil, stop + 2
+end
+
+local function raise(bytes)
+  error({ err = sub(bytes, 2, -3), ignore_error_stats_update = true })
+end
+
+local function call(...)
+  local bytes = host_call(...)
+  if byte(bytes, 1) == 45 then
+    raise(bytes)
+  end
+  return (decode(bytes, 1))
+end
+
+local function protected_call(...)
+  return (decode(host_call(...), 1))
+end
+
+local server = { LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3 }
+server.REPL_NONE, server.REPL_AOF, server.REPL_SLAVE, server.REPL_REPLICA, server.REPL_ALL = 0, 1, 2, 2, 3
+
+server.call = call
+server.pcall = protected_call
+
+local function checked(bytes) -- of the host's smaller functions
+  if byte(bytes, 1) == 45 then
+    raise(bytes)
+  end
+  return (decode(bytes, 1))
+end
+
+function server.sha1hex(...)
+  if select("#", ...) ~= 1 then
+    error({ err = "ERR wrong number of arguments" })
+  end
+  local text = ...
+  return host_sha1(type(text) == "number" and tostring(text) or type(text) == "string" and text or "")
+end
+
+function server.log(...)
+  local level = ...
+  if select("#", ...) < 2 then
+    error({ err = "ERR redis.log() requires two arguments or more." })
+  elseif type(level) ~= "number" then
+    error({ err = "ERR First argument must be a number (log level)." })
+  elseif level < 0 or level > 3 then
+    error({ err = "ERR Invalid debug level." })
+  end
+  local words = {}
+  for i = 2, select("#", ...) do
+    local word = select(i, ...)
+    if type(word) == "string" or type(word) == "number" then
+      words[#words + 1] = tostring(word)
+    end
+  end
+  host_log(level, concat(words, " "))
+end
+
+local function single_field(name, ...)
+  local text = ...
+  if select("#", ...) ~= 1 or type(text) ~= "string" then
+    return { err = ARGUMENTS }
+  end
+  return { [name] = text }
+end
+
+function server.error_reply(...)
+  local text = ...
+  if select("#", ...) ~= 1 or type(text) ~= "string" then
+    return { err = ARGUMENTS }
+  end
+  if sub(text, 1, 1) == "-" then
+    text = sub(text, 2)
+  end
+  if not find(text, " ", 1, true) then
+    text = "ERR " .. text
+  end
+  return { err = text }
+end
+
+function server.status_reply(...)
+  return single_field("ok", ...)
+end
+
+function server.setresp(...)
+  if select("#", ...) ~= 1 then
+    error({ err = "ERR redis.setresp() requires one argument." })
+  end
+  local version = tonumber((...))
+  if version ~= 2 and version ~= 3 then
+    error({ err = "ERR RESP version must be 2 or 3." })
+  end
+  host_setresp(version)
+end
+
+function server.set_repl(...)
+  if select("#", ...) ~= 1 then
+    error({ err = "ERR redis.set_repl() requires two arguments." })
+  end
+  local flags = tonumber((...))
+  if flags == nil or flags ~= floor(flags) or flags < 0 or flags > 3 then
+    error({ err = "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE." })
+  end
+  host_set_repl(flags)
+end
+
+function server.replicate_commands()
+  return true
+end
+
+function server.breakpoint()
+  return false
+end
+
+function server.debug() end
+
+function server.acl_check_cmd(...)
+  if select("#", ...) == 0 then
+    error({ err = "ERR Please specify at least one argument for this redis.acl_check_cmd() call" })
+  end
+  return checked(host_acl(...)) == 1
+end
+
+for name, value in string.gmatch(constants, "(%S+)=(%S+)") do
+  server[name] = tonumber(value) or value
+end
+local api = protect(server)
+world.redis = api
+if server.SERVER_NAME then
+  world.server = api
+end
+
+-- Values -> RESP bytes ----------------------------------------------------------------------------------------
+
+local NESTED_MAX = 2660 -- where the C stack of Redis's Lua ends
+
+local function flat(text)
+  return (gsub(text, "[\r\n]", " "))
+end
+
+local function integer(number)
+  if number ~= number or number >= 9223372036854775808 or number < -9223372036854775808 then
+    return "-9223372036854775808"
+  end
+  return format("%.0f", number < 0 and -floor(-number) or floor(number))
+end
+
+local function double(number)
+  if number ~= number then
+    return "nan"
+  elseif number == 1 / 0 then
+    return "inf"
+  elseif number == -1 / 0 then
+    return "-inf"
+  elseif number == floor(number) and number > -1e17 and number < 1e17 then
+    return format("%.0f", number)
+  end
+  return format("%.17g", number)
+end
+
+local encode
+
+-- A table with one of the special fields; false where it has none.
+local function encode_special(value, out, depth, protocol, script_protocol)
+  local field = rawget(value, "err")
+  if type(field) == "string" then
+    out[#out + 1] = "-" .. flat(field) .. "\r\n"
+    return true
+  end
+  field = rawget(value, "ok")
+  if type(field) == "string" then
+    out[#out + 1] = "+" .. flat(field) .. "\r\n"
+    return true
+  end
+  field = rawget(value, "double")
+  if type(field) == "number" then
+    local text = double(field)
+    out[#out + 1] = protocol == 3 and "," .. text .. "\r\n" or "$" .. #text .. "\r\n" .. text .. "\r\n"
+    return true
+  end
+  field = rawget(value, "map")
+  if type(field) == "table" then
+    local head = #out + 1
+    out[head] = ""
+    local count = 0
+    for key, item in next, field do
+      encode(key, out, depth + 1, protocol, script_protocol)
+      encode(item, out, depth + 1, protocol, script_protocol)
+      count = count + 1
+    end
+    out[head] = protocol == 3 and "%" .. count .. "\r\n" or "*" .. count * 2 .. "\r\n"
+    return true
+  end
+  field = rawget(value, "set")
+  if type(field) == "table" then
+    local head = #out + 1
+    out[head] = ""
+    local count = 0
+    for key in next, field do
+      encode(key, out, depth + 1, protocol, script_protocol)
+      count = count + 1
+    end
+    out[head] = (protocol == 3 and "~" or "*") .. count .. "\r\n"
+    return true
+  end
+  field = rawget(value, "big_number")
+  if type(field) == "string" then
+    local text = flat(field)
+    out[#out + 1] = protocol == 3 and "(" .. text .. "\r\n" or "$" .. #text .. "\r\n" .. text .. "\r\n"
+    return true
+  end
+  field = rawget(value, "verbatim_string")
+  if type(field) == "table" then
+    local kind, text = rawget(field, "format"), rawget(field, "string")
+    if type(kind) == "string" and type(text) == "string" then
+      if protocol == 3 then
+        out[#out + 1] = "=" .. #text + 4 .. "\r\n" .. sub(kind .. "   ", 1, 3) .. ":" .. text .. "\r\n"
+      else
+        out[#out + 1] = "$" .. #text .. "\r\n" .. text .. "\r\n"
+      end
+      return true
+    end
+  end
+  return false
+end
+
+function encode(value, out, depth, protocol, script_protocol)
+  if depth > NESTED_MAX then
+    out[#out + 1] = "-ERR reached lua stack limit\r\n"
+    return
+  end
+  local kind = type(value)
+  if kind == "string" then
+    out[#out + 1] = "$" .. #value .. "\r\n" .. value .. "\r\n"
+  elseif kind == "number" then
+    out[#out + 1] = ":" .. integer(value) .. "\r\n"
+  elseif kind == "boolean" then
+    if script_protocol == 3 and protocol == 3 then
+      out[#out + 1] = value and "#t\r\n" or "#f\r\n"
+    elseif value then
+      out[#out + 1] = ":1\r\n"
+    elseif script_protocol == 3 then
+      out[#out + 1] = ":0\r\n"
+    else
+      out[#out + 1] = protocol == 3 and "_\r\n" or "$-1\r\n"
+    end
+  elseif kind == "table" then
+    if not encode_special(value, out, depth, protocol, script_protocol) then
+      local head = #out + 1
+      out[head] = ""
+      local count = 0
+      while true do
+        local item = rawget(value, count + 1)
+        if item == nil then
+          break
+        end
+        count = count + 1
+        encode(item, out, depth + 1, protocol, script_protocol)
+      end
+      out[head] = "*" .. count .. "\r\n"
+    end
+  else
+    out[#out + 1] = protocol == 3 and "_\r\n" or "$-1\r\n"
+  end
+end
+
+-- Running -----------------------------------------------------------------------------------------------------
+
+-- What went wrong, with the line of the script where it did.
+local function describe(problem)
+  if type(problem) ~= "table" then
+    problem = { err = "ERR " .. tostring(problem) }
+  end
+  local level = 2
+  local place = getinfo(level, "Sl")
+  while place and (place.what == "C" or place.what == "tail" or place.source == GLUE) do
+    level = level + 1
+    place = getinfo(level, "Sl")
+  end
+  if place then
+    problem = { err = rawget(problem, "err"), source = place.source, line = place.currentline }
+  end
+  return problem
+end
+
+world.__redis__err__handler = describe
+
+local function answer(name, protocol, ok, value)
+  clean_proxies()
+  if ok then
+    local kind = type(value)
+    if kind == "string" then
+      return "$" .. #value .. "\r\n" .. value .. "\r\n"
+    elseif kind == "number" then
+      return ":" .. integer(value) .. "\r\n"
+    end
+    local out = {}
+    encode(value, out, 0, protocol, host_protocol())
+    return concat(out)
+  end
+  local text = type(value.err) == "string" and value.err or "ERR unknown error"
+  if value.source and value.line then
+    text = text .. " script: " .. name .. ", on " .. value.source .. ":" .. value.line .. "."
+  end
+  return "-" .. flat(text) .. "\r\n"
+end
+
+-- f: a compiled script. The words behind `keys_count` are its keys and arguments.
+local function run(f, name, protocol, keys_count, ...)
+  local arguments = { ... }
+  local keys = {}
+  if keys_count > 0 then
+    for i = 1, keys_count do
+      keys[i] = arguments[i]
+    end
+    local count = #arguments
+    for i = 1, count do
+      arguments[i] = arguments[i + keys_count]
+    end
+  end
+  rawset(world, "KEYS", keys)
+  rawset(world, "ARGV", arguments)
+  return answer(name, protocol, xpcall(f, describe))
+end
+
+-- f: a function of a library, which gets its keys and arguments as tables.
+local function run_function(f, name, protocol, keys_count, ...)
+  local keys, arguments = {}, {}
+  for i = 1, keys_count do
+    keys[i] = (select(i, ...))
+  end
+  for i = keys_count + 1, select("#", ...) do
+    arguments[i - keys_count] = (select(i, ...))
+  end
+  return answer(name, protocol, xpcall(function()
+    return f(keys, arguments)
+  end, describe))
+end
+
+-- The body of a script as a function. `straighten` gets its byte code and answers it without tail calls in the main
+-- function: a tail call would forget the line from which it was made.
+local function compile_script(body, straighten)
+  local made, problem = loadstring("return function() " .. body .. "\nend", "@user_script")
+  if not made then
+    return nil, problem
+  end
+  local main = loadstring(straighten(dump(made())), "@user_script")
+  setfenv(main, globals)
+  return main
+end
+
+-- Watching ----------------------------------------------------------------------------------------------------
+
+local function on_watch()
+  local verdict = host_tick()
+  if verdict then
+    watch_mask, watch_count = "l", 0
+    sethook(watch, watch_mask, watch_count)
+    error(verdict, 0)
+  end
+end
+
+local function begin_watch(every)
+  watch, watch_mask, watch_count = on_watch, "", every
+  sethook(watch, watch_mask, watch_count)
+end
+
+-- Put a library into the world: a chunk that answers a table, which may use all of Lua while it is built.
+local function add_library(name, chunk)
+  world[name] = protect(chunk())
+end
+
+-- Last of all: the runtime's own globals, which no script should ever see, hold nothing.
+local function seal()
+  local everything = _G
+  for name in next, copy(everything) do
+    rawset(everything, name, nil)
+  end
+end
+
+return run, run_function, compile_script, begin_watch, add_library, seal, world, globals, protect
