@@ -5,10 +5,16 @@ import os
 import sys
 
 from gossamer.engine.config import ConfigDoor
+from gossamer.persistence.doors import Disk
+from gossamer.persistence.durable import replace_file
+from gossamer.server.storage import SystemDisk
 
 
 class FileSystemDoor(ConfigDoor):
     """The real files and standard input of this process."""
+
+    def __init__(self, disk: Disk | None = None) -> None:
+        self.disk: Disk = disk if disk is not None else SystemDisk()  # where a file is replaced
 
     def current_directory(self) -> bytes:
         return os.getcwdb()
@@ -30,24 +36,5 @@ class FileSystemDoor(ConfigDoor):
         os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644))
 
     def replace_file(self, path: bytes, content: bytes) -> None:
-        """By a temporary file beside it: written, flushed to disk, renamed, the directory flushed."""
-        temporary = b"%s-%d.tmp" % (path, os.getpid())
-        directory = os.path.dirname(path) or b"."
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        try:
-            try:
-                written = 0
-                while written < len(content):
-                    written += os.write(descriptor, content[written:])
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.rename(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
-        parent = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        name = os.fsdecode(path)
+        replace_file(self.disk, name, f"{name}-{os.getpid()}.tmp", content)
