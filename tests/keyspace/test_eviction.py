@@ -28,7 +28,7 @@ class Recorder(KeyspaceListener):
     def on_modified(self, key: bytes, db_index: int) -> None:
         self.modified.append((key, db_index))
 
-    def on_removed_by_server(self, key: bytes, db_index: int) -> None:
+    def on_removed_by_server(self, key: bytes, db_index: int, evicted: bool) -> None:
         self.removed.append((key, db_index))
 
 

@@ -30,7 +30,7 @@ class Recorder(KeyspaceListener):
     def on_event(self, event_class: int, event: bytes, key: bytes, db_index: int) -> None:
         self.events.append(event)
 
-    def on_removed_by_server(self, key: bytes, db_index: int) -> None:
+    def on_removed_by_server(self, key: bytes, db_index: int, evicted: bool) -> None:
         self.removed.append((key, db_index))
 
 

@@ -100,7 +100,7 @@ def restore(session: Session, argv: list[bytes]) -> None:
         value = restore_payload(argv[3], session.limits).value
     except CorruptError:
         raise CommandError(BAD_FORMAT) from None
-    replaced = options.replace and db.delete(key)
+    replaced = options.replace and db.delete_any(key)
     expire_ms: i64 = NO_EXPIRE
     if ttl_ms > 0:
         now_ms = session.state.now_ms
@@ -111,7 +111,7 @@ def restore(session: Session, argv: list[bytes]) -> None:
         if expire_ms <= now_ms and session.state.expires_now:
             if replaced:
                 session.changed(key, NOTIFY_GENERIC, b"del")
-                session.propagate([b"DEL", key])
+                session.propagate_removal(key, session.limits.lazyfree_lazy_server_del)
             session.reply.ok()
             return
     if isinstance(value, bytes):

@@ -75,11 +75,12 @@ def expire_at(session: Session, argv: list[bytes], base_ms: i64, in_seconds: boo
     if value <= state.now_ms and state.expires_now:
         db.delete(key)
         session.changed(key, NOTIFY_GENERIC, b"del")
-        session.propagate([b"DEL", key])
+        session.propagate_removal(key, session.limits.lazyfree_lazy_expire)
     else:
         db.set_expire(key, value if value > 0 else 1)
         session.changed(key, NOTIFY_GENERIC, b"expire")
-        session.propagate([b"PEXPIREAT", key, format_int(value), *argv[3:]])
+        if name != b"pexpireat":
+            session.propagate([b"PEXPIREAT", key, format_int(value), *argv[3:]])
     session.reply.integer(1)
 
 

@@ -59,6 +59,10 @@ class Session:
             self.propagated = []
         self.propagated.append(argv)
 
+    def propagate_removal(self, key: bytes, lazily: i64) -> None:
+        """AOF and replicas are to see that a key goes; `lazily` is the lazyfree directive that names the command."""
+        self.propagate([b"UNLINK" if lazily else b"DEL", key])
+
     def propagate_nothing(self) -> None:
         """AOF and replicas are to see nothing of this command."""
         self.propagated = []

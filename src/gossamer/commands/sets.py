@@ -212,20 +212,18 @@ def spop_count(session: Session, key: bytes, argument: bytes) -> None:
     if value is None or count == 0:
         session.reply.set(0)
         return
-    compat: i64 = session.limits.compat
     if count >= value.length():
         reply_members(session, value)
         session.db.delete(key)
         session.changed(key, NOTIFY_SET, b"spop")
         session.notify(NOTIFY_GENERIC, b"del", key)
-        # As the server with its default lazyfree-lazy-server-del would.
-        session.propagate([b"UNLINK" if compat >= 80 else b"DEL", key])
+        session.propagate_removal(key, session.limits.lazyfree_lazy_server_del)
         return
     members = value.take_random(session.rng, count)
     session.db.store(key, value)
     session.changed(key, NOTIFY_SET, b"spop")
     session.state.dirty += count - 1
-    step: i64 = _CHUNK if compat >= 72 else 1
+    step: i64 = _CHUNK if session.limits.compat >= 72 else 1
     start: i64 = 0
     while start < count:
         session.propagate([b"SREM", key, *members[start : start + step]])
@@ -392,7 +390,7 @@ def store_result(session: Session, key: bytes, result: Set, event: bytes) -> Non
     if count > 0:
         session.db.store_with_expire(key, result, NO_EXPIRE)
         session.changed(key, NOTIFY_SET, event)
-    elif session.db.delete(key):
+    elif session.db.delete_any(key):
         session.changed(key, NOTIFY_GENERIC, b"del")
     session.reply.integer(count)
 

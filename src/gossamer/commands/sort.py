@@ -223,7 +223,7 @@ def store_result(session: Session, key: bytes, elements: list[bytes], patterns: 
         db.store_with_expire(key, List.from_elements(elements, session.limits), NO_EXPIRE)
         session.changed(key, NOTIFY_LIST, b"sortstore")
         session.state.dirty += i64(len(elements)) - 1
-    elif db.delete(key):
+    elif db.delete_any(key):
         session.changed(key, NOTIFY_GENERIC, b"del")
     session.reply.integer(len(elements))
 

@@ -149,7 +149,7 @@ def set_until(session: Session, key: bytes, value: bytes, expire_ms: i64) -> Non
     if session.limits.compat >= 80 and expire_ms <= session.state.now_ms and session.state.expires_now:
         if db.delete(key):
             session.changed(key, NOTIFY_GENERIC, b"del")
-            session.propagate([b"DEL", key])
+            session.propagate_removal(key, session.limits.lazyfree_lazy_expire)
         return
     db.set_string(key, value, expire_ms, False)
     session.changed(key, NOTIFY_STRING, b"set")
@@ -258,7 +258,7 @@ def getex(session: Session, argv: list[bytes]) -> None:
         if expire_ms <= state.now_ms and state.expires_now:
             db.delete(key)
             session.changed(key, NOTIFY_GENERIC, b"del")
-            session.propagate([b"DEL", key])
+            session.propagate_removal(key, session.limits.lazyfree_lazy_expire)
         else:
             db.set_expire(key, expire_ms)
             session.changed(key, NOTIFY_GENERIC, b"expire")

@@ -382,7 +382,7 @@ def store_result(
     if len(members) > 0:
         session.db.store_with_expire(key, ZSet.from_entries(members, scores, session.limits), NO_EXPIRE)
         session.changed(key, NOTIFY_ZSET, event)
-    elif session.db.delete(key):
+    elif session.db.delete_any(key):
         session.changed(key, NOTIFY_GENERIC, b"del")
     session.reply.integer(len(members))
 

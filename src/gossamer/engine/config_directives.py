@@ -342,9 +342,9 @@ DIRECTIVES: Final[tuple[Directive, ...]] = (
     integer("active-expire-effort", 1, 1, 10, 0, "active_expire_effort"),
     MemoryOrPercent("maxmemory-clients", 0, 0, LONG_MAX),
     # Lazy freeing and threads.
-    valkey(yes_no("lazyfree-lazy-eviction", False), True),
-    valkey(yes_no("lazyfree-lazy-expire", False), True),
-    valkey(yes_no("lazyfree-lazy-server-del", False), True),
+    limited(valkey(yes_no("lazyfree-lazy-eviction", False), True), "lazyfree_lazy_eviction"),
+    limited(valkey(yes_no("lazyfree-lazy-expire", False), True), "lazyfree_lazy_expire"),
+    limited(valkey(yes_no("lazyfree-lazy-server-del", False), True), "lazyfree_lazy_server_del"),
     valkey(also(yes_no("replica-lazy-flush", False), "slave-lazy-flush"), True),
     valkey(yes_no("lazyfree-lazy-user-del", False), True),
     valkey(yes_no("lazyfree-lazy-user-flush", False), True),

@@ -28,6 +28,9 @@ class WriteFeed:
     def feed(self, db_index: i64, argv: list[bytes]) -> None:
         """A command that ran in a database. argv may be shared: it is not to be changed."""
 
+    def feed_message(self, db_index: i64, argv: list[bytes]) -> None:
+        """PUBLISH or SPUBLISH: replicas pass it on to their subscribers; it is no part of the data set."""
+
     def end(self) -> None:
         """What belongs together is complete (EXEC)."""
 
@@ -61,8 +64,6 @@ class EngineHooks:
     def log_notice(self, text: str) -> None:
         """A line for the log."""
 
-    def log_bug(self, what: str, error: BaseException) -> None:
-        """A handler's bug: it costs one client its reply."""
     def log_script(self, level: int, text: str) -> None:
         """A script's own line for the log: 0 debug, 1 verbose, 2 notice, 3 warning."""
 
@@ -70,3 +71,5 @@ class EngineHooks:
         """While a slow script runs: look after the other clients once; False where the server is to end."""
         return True
 
+    def log_bug(self, what: str, error: BaseException) -> None:
+        """A handler's bug: it costs one client its reply."""

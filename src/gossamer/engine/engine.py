@@ -105,7 +105,7 @@ class Engine(KeyspaceListener):
         self.info_sources: list[InfoSource] = []
         self.snapshots: SnapshotDoor = SnapshotDoor()
         self.effects: list[list[bytes]] = []  # of the command or transaction under way
-        self.effect_databases: list[i64] = []  # of each of them
+        self.effect_databases: list[i64] = []  # of each of them; ~database: a message, for replicas only
         self.running: Client | None = None
         self.call_depth: i64 = 0
         self.in_transaction: bool = False
@@ -281,7 +281,7 @@ class Engine(KeyspaceListener):
         if i64(len(reply.out)) > mark and reply.out[mark] == 45:
             command.failed_calls += 1
             self.statistics.note_error(reply.out, mark)
-        if client.propagated is not None or (self.feeds and state.dirty != dirty):
+        if client.propagated is not None or (self.feeds and (state.dirty != dirty or self.effects)):
             self.collect_effects(client, argv, state.dirty != dirty)
 
     def note_slow(self, client: Client, command: Command, argv: list[bytes], elapsed_us: i64) -> None:
@@ -291,12 +291,21 @@ class Engine(KeyspaceListener):
             self.latency.note(b"command", elapsed_us // 1000, self.now_us // 1_000_000)
 
     def collect_effects(self, client: Client, argv: list[bytes], wrote: bool) -> None:
-        """Remember what AOF and replicas must see; send it unless a transaction is under way."""
+        """Remember what AOF and replicas must see; send it unless a transaction is under way.
+
+        What the keyspace said while the command ran (a key that was due is gone) stands before the command.
+        """
         propagated = client.propagated
-        client.propagated = None
-        if not self.feeds:
-            return
         db_index: i64 = client.db.index
+        if propagated is None:
+            if wrote and self.call_depth == 0 and not self.effects:
+                for feed in self.feeds:
+                    feed.feed(db_index, argv)
+                return
+        else:
+            client.propagated = None
+            if not self.feeds:
+                return
         if propagated is not None:
             for effect in propagated:
                 self.add_effect(db_index, effect)
@@ -309,6 +318,18 @@ class Engine(KeyspaceListener):
         self.effects.append(argv)
         self.effect_databases.append(db_index)
 
+    def add_message(self, db_index: i64, argv: list[bytes]) -> None:
+        """Remember a message to subscribers: replicas pass it on, the AOF does not keep it."""
+        if self.feeds:
+            self.add_effect(~db_index, argv)
+
+    def call_unseen(self, client: Client, command: Command, argv: list[bytes]) -> None:
+        """call() for a command that a script keeps from AOF and replicas (redis.set_repl)."""
+        mark: i64 = len(self.effects)
+        self.call(client, command, argv)
+        del self.effects[mark:]
+        del self.effect_databases[mark:]
+
     def flush_effects(self) -> None:
         """Hand the effects collected so far to the feeds, as one unit."""
         effects = self.effects
@@ -319,13 +340,16 @@ class Engine(KeyspaceListener):
         self.effect_databases = []
         n: i64 = len(effects)
         for feed in self.feeds:
-            if n == 1:
-                feed.feed(databases[0], effects[0])
-                continue
-            feed.begin()
+            if n > 1:
+                feed.begin()
             for i in range(n):
-                feed.feed(databases[i], effects[i])
-            feed.end()
+                db_index: i64 = databases[i]
+                if db_index >= 0:
+                    feed.feed(db_index, effects[i])
+                else:
+                    feed.feed_message(~db_index, effects[i])
+            if n > 1:
+                feed.end()
 
     # -- gates --------------------------------------------------------------------------------------------
 
@@ -372,6 +396,8 @@ class Engine(KeyspaceListener):
             return self.refuse(client, command, text)
         if self.gate & GATE_LOADING and not flags & LOADING:
             return self.refuse(client, command, LOADING_ERROR)
+        if self.gate & GATE_BUSY and not flags & ALLOW_BUSY:
+            return self.refuse(client, command, self.scripts.busy_error())
         if client.queued is not None and flags & NO_MULTI:
             return self.refuse(client, command, b"ERR Command not allowed inside a transaction")
         if client.queued is not None and command.name in UNSUBSCRIBING and self.limits.compat >= 80:
@@ -396,8 +422,6 @@ class Engine(KeyspaceListener):
         """Evict before the command; False where memory stays over the limit and the command would add to it."""
         within: bool = self.hooks.free_memory()
         if within:
-        if self.gate & GATE_BUSY and not flags & ALLOW_BUSY:
-            return self.refuse(client, command, self.scripts.busy_error())
             return True
         if client.queued is not None and not flags & DENYOOM:
             return not self.queue_denies_oom(client)
@@ -498,7 +522,7 @@ class Engine(KeyspaceListener):
             return
         self.blocking.release(client)
         client.last_interaction_us = self.now_us
-        if self.state.dirty != dirty or client.propagated is not None:
+        if client.propagated is not None or (self.feeds and (self.state.dirty != dirty or self.effects)):
             self.collect_effects(client, argv, self.state.dirty != dirty)
         client.send_kept_pushes()
         client.mark_pending()
@@ -536,9 +560,11 @@ class Engine(KeyspaceListener):
         if self.blocking.waiting_keys != 0:
             self.blocking.note_modified(key, db_index)
 
-    def on_removed_by_server(self, key: bytes, db_index: i64) -> None:
+    def on_removed_by_server(self, key: bytes, db_index: i64, evicted: bool) -> None:
         if self.feeds:
-            self.add_effect(db_index, [b"DEL", key])
+            limits = self.limits
+            lazily: i64 = limits.lazyfree_lazy_eviction if evicted else limits.lazyfree_lazy_expire
+            self.add_effect(db_index, [b"UNLINK" if lazily else b"DEL", key])
             if self.running is None:
                 self.flush_effects()
 

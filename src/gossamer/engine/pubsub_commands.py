@@ -78,13 +78,13 @@ def sunsubscribe(client: Client, argv: list[bytes]) -> None:
 
 def publish(client: Client, argv: list[bytes]) -> None:
     receivers = client.engine.pubsub.publish(argv[1], argv[2])
-    client.propagate(argv)
+    client.engine.add_message(client.db.index, argv)
     client.reply.integer(receivers)
 
 
 def spublish(client: Client, argv: list[bytes]) -> None:
     receivers = client.engine.pubsub.publish_shard(argv[1], argv[2])
-    client.propagate(argv)
+    client.engine.add_message(client.db.index, argv)
     client.reply.integer(receivers)
 
 

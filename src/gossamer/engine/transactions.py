@@ -64,7 +64,7 @@ def exec_command(client: Client, argv: list[bytes]) -> None:
     finally:
         engine.call_depth -= 1
         client.deny_blocking = False
-    engine.flush_effects()
+    client.propagate_nothing()  # but what its commands had to tell
 
 
 def watched_key_expired(client: Client) -> bool:

@@ -395,6 +395,17 @@ class Database:
         self.discard_found()
         return True
 
+    def delete_any(self, key: bytes) -> bool:
+        """Remove a key, live or due; False where there was none.
+
+        The real servers so delete what stands where a result belongs that came out empty (STORE), or that a
+        RESTORE is about to replace.
+        """
+        if not self.table.find(key):
+            return False
+        self.discard_found()
+        return True
+
     def take(self, key: bytes) -> bytes | Value | None:
         """Remove a live key and answer its value, which may then be stored elsewhere."""
         if not self.find(key):
@@ -473,7 +484,7 @@ class Database:
         self.discard_found()
         state = self.state
         state.expired_keys += 1
-        state.listener.on_removed_by_server(key, self.index)
+        state.listener.on_removed_by_server(key, self.index, False)
         state.notify(NOTIFY_EXPIRED, b"expired", key, self.index)
         state.listener.on_modified(key, self.index)
 

@@ -94,5 +94,5 @@ class KeyspaceListener:
     def on_swapped(self, first: i64, second: i64) -> None:
         """Two databases exchanged their keys: clients may wait for keys that are there now."""
 
-    def on_removed_by_server(self, key: bytes, db_index: i64) -> None:
-        """A key was removed on the server's own decision (expired, evicted): replicas must hear a DEL."""
+    def on_removed_by_server(self, key: bytes, db_index: i64, evicted: bool) -> None:
+        """A key was removed on the server's own decision (expired or evicted): replicas must hear a DEL."""

@@ -130,7 +130,7 @@ class Evictor:
         state.evicted_keys += 1
         state.listener.on_modified(key, database.index)
         state.notify(NOTIFY_EVICTED, b"evicted", key, database.index)
-        state.listener.on_removed_by_server(key, database.index)
+        state.listener.on_removed_by_server(key, database.index, True)
 
     def is_eligible(self, database: Database, key: bytes, policy: i64) -> bool:
         """Whether a candidate of the pool is still there and still one."""
