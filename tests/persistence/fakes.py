@@ -18,6 +18,7 @@ class FakeDisk(Disk):
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.directories: set[str] = set()
         self.steps = 0
         self.fail_at = -1
         self.journal: list[str] = []
@@ -33,6 +34,18 @@ class FakeDisk(Disk):
         self.files[name] = b""
         return FakeOutputFile(self, name)
 
+    def append(self, name: str) -> OutputFile:
+        self.step(f"append {name}")
+        self.files.setdefault(name, b"")
+        return FakeOutputFile(self, name)
+
+    def make_directory(self, name: str) -> None:
+        self.step(f"make directory {name}")
+        self.directories.add(name)
+
+    def is_directory(self, name: str) -> bool:
+        return name in self.directories
+
     def open(self, name: str) -> InputFile | None:
         return FakeInputFile(self.files[name]) if name in self.files else None
 
@@ -45,7 +58,7 @@ class FakeDisk(Disk):
         self.files.pop(name, None)
 
     def sync_directory(self, name: str = ".") -> None:
-        self.step("sync directory")
+        self.step("sync directory" if name == "." else f"sync directory {name}")
 
 
 class FakeOutputFile(OutputFile):
@@ -56,6 +69,13 @@ class FakeOutputFile(OutputFile):
     def write(self, data: bytes) -> None:
         self.disk.step("write")
         self.disk.files[self.name] += data
+
+    def size_bytes(self) -> i64:
+        return len(self.disk.files[self.name])
+
+    def truncate(self, size: i64) -> None:
+        self.disk.step(f"truncate {size}")
+        self.disk.files[self.name] = self.disk.files[self.name][:size]
 
     def sync(self) -> None:
         self.disk.step("sync")

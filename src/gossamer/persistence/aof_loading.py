@@ -93,6 +93,7 @@ class AofClient:
         if in_unit:
             if unit is None:
                 self.unit = []
+                self.client.queued = []  # so that a MULTI within a unit fails
                 return
             self.find(argv, offset)
             unit.append(argv)
@@ -102,6 +103,7 @@ class AofClient:
             self.unit = None
             for queued in unit:
                 self.run(self.find(queued, offset), queued, offset, b"exec")
+            self.client.queued = None
 
     def find(self, argv: list[bytes], offset: i64) -> Command:
         """The command that is named, which must exist and must be given as many arguments as it takes."""
