@@ -20,6 +20,8 @@ MODE ?= installed
 TESTS ?= tests
 INPUTS ?= 1000000
 EXAMPLES ?= 1000
+STATES ?= 100000
+CYCLES ?= 200
 ARGS ?=
 
 SOURCES := $(shell find src -name '*.py' -o -name '*.json' -o -name '*.lua' -o -name py.typed) setup.py pyproject.toml
@@ -29,7 +31,7 @@ WANTED := $(STAMPS)/wanted-$(shell echo '$(GOSSAMER_COMPILE) $(GOSSAMER_CFLAGS) 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help setup up down test check format fuzz campaign bench clean distclean
+.PHONY: help setup up down test check format fuzz campaign crash kill bench clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -88,6 +90,12 @@ fuzz: setup $(STAMPS)/test-tools ## a million damaged and split inputs for the r
 
 campaign: setup $(STAMPS)/test-tools ## long random comparison with the real servers; EXAMPLES=... ARGS="-k zsets"
 	@GOSSAMER_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/conformance $(ARGS)
+
+crash: setup $(STAMPS)/test-tools ## load what a loss of power can leave, fail every file operation; STATES=... ARGS="--seed 1"
+	@PYTHONPATH=tests $(BIN)/python -m support.crash_campaign --states $(STATES) $(ARGS)
+
+kill: setup $(STAMPS)/test-tools ## kill -9 a server under load, look for acknowledged writes; CYCLES=... ARGS="--seed 1"
+	@PYTHONPATH=tests $(BIN)/python -m support.kill_cycles --cycles $(CYCLES) $(ARGS)
 
 bench: setup $(STAMPS)/test-tools ## compare speed and memory with redis-server; ARGS="--quick" for a first look
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)

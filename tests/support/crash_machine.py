@@ -2,7 +2,7 @@
 
 Owns: the doors (disk, child processes, the other thread) as a schedule turns them, and what the server promised at
 every point of the disk's journal.
-Must not know: which schedule it follows (`crash_campaign.py`), how persistence works.
+Must not know: which schedule it follows (`crash_histories.py`), how persistence works.
 
 A child's job runs when it is forked, so it sees the memory of that moment; what it does to the disk is kept and done
 later, piece by piece, when the schedule says so. A task of the other thread covers what was written when it was
