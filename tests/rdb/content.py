@@ -15,7 +15,9 @@ from gossamer.base.limits import Limits
 from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.lists import List
 from gossamer.datatypes.sets import Set
-from gossamer.datatypes.streams import Stream, format_id
+from gossamer.datatypes.stream_groups import PendingEntry
+from gossamer.datatypes.stream_ids import format_id
+from gossamer.datatypes.streams import Stream
 from gossamer.datatypes.value import Value
 from gossamer.datatypes.zsets import ZSet
 from gossamer.rdb.input import Input
@@ -70,8 +72,9 @@ def stream_content(value: Stream) -> dict[str, Any]:
             "entries_read": None if group.entries_read < 0 else group.entries_read,
             "last_id": format_id(group.last_id).decode(),
             "pending": [
-                [format_id(stream_id).decode(), owed.consumer.decode(), owed.delivery_count]
-                for stream_id, owed in sorted(group.pending.items())
+                [format_id(row[:16]).decode(), group.owner(owed).name.decode(), owed.delivery_count]
+                for row in group.pending.rows()
+                for owed in [PendingEntry.of_row(row)]
             ],
         }
     entries = []

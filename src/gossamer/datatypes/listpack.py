@@ -83,7 +83,7 @@ def canonical_integer(data: bytes) -> tuple[bool, i64]:
     return True, (negated if start == 1 else -negated)
 
 
-def _integer_bytes(value: i64) -> i64:
+def integer_bytes(value: i64) -> i64:
     """Size of the encoding and data of an integer entry, without its backlen."""
     if 0 <= value <= 127:
         return 1
@@ -123,14 +123,14 @@ def _string_bytes(size: i64) -> i64:
 def encoded_size(element: bytes) -> i64:
     """Bytes that `element` takes in a listpack."""
     is_integer, value = canonical_integer(element)
-    body: i64 = _integer_bytes(value) if is_integer else _string_bytes(len(element))
+    body: i64 = integer_bytes(value) if is_integer else _string_bytes(len(element))
     return body + _backlen_bytes(body)
 
 
 # ----------------------------------------------------------------------------------------------- writing
 
 
-def _write_integer(writer: BytesWriter, value: i64) -> None:
+def write_integer(writer: BytesWriter, value: i64) -> None:
     if 0 <= value <= 127:
         writer.append(u8(value))
         writer.append(1)
@@ -174,7 +174,7 @@ def write_element(writer: BytesWriter, element: bytes) -> None:
     """Append one entry: integer-looking elements as integers, others as strings."""
     is_integer, value = canonical_integer(element)
     if is_integer:
-        _write_integer(writer, value)
+        write_integer(writer, value)
         return
     size: i64 = len(element)
     if size < 64:
@@ -206,7 +206,7 @@ def _set_header(writer: BytesWriter, total_bytes: i64, element_count: i64) -> No
     writer[5] = u8((element_count >> 8) & 0xFF)
 
 
-def _finish(writer: BytesWriter, element_count: i64) -> bytes:
+def finish(writer: BytesWriter, element_count: i64) -> bytes:
     """Terminate, fill in the header, and return the listpack."""
     writer.append(0xFF)
     _set_header(writer, len(writer), element_count)
@@ -227,7 +227,7 @@ def encode(elements: list[bytes]) -> bytes:
     writer.write(b"\x00\x00\x00\x00\x00\x00")
     for element in elements:
         write_element(writer, element)
-    return _finish(writer, len(elements))
+    return finish(writer, len(elements))
 
 
 def append(lp: bytes, element: bytes) -> bytes:
@@ -235,7 +235,7 @@ def append(lp: bytes, element: bytes) -> bytes:
     writer.write(lp)
     writer.truncate(len(lp) - 1)
     write_element(writer, element)
-    return _finish(writer, _count_after(lp, 1))
+    return finish(writer, _count_after(lp, 1))
 
 
 def append_many(lp: bytes, elements: list[bytes]) -> bytes:
@@ -244,7 +244,7 @@ def append_many(lp: bytes, elements: list[bytes]) -> bytes:
     writer.truncate(len(lp) - 1)
     for element in elements:
         write_element(writer, element)
-    return _finish(writer, _count_after(lp, len(elements)))
+    return finish(writer, _count_after(lp, len(elements)))
 
 
 def prepend(lp: bytes, element: bytes) -> bytes:
@@ -497,7 +497,7 @@ def find(lp: bytes, start_pos: i64, element: bytes, skip: i64) -> i64:
         return -1
     is_integer, value = canonical_integer(element)
     size: i64 = len(element)
-    body: i64 = _integer_bytes(value) if is_integer else _string_bytes(size)
+    body: i64 = integer_bytes(value) if is_integer else _string_bytes(size)
     end: i64 = len(lp) - 1
     pos: i64 = start_pos
     to_skip: i64 = 0

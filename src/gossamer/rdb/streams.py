@@ -16,18 +16,17 @@ from typing import Final
 from mypy_extensions import i64
 
 from gossamer.datatypes import listpack
-from gossamer.datatypes.streams import (
-    ENTRIES_READ_UNKNOWN,
+from gossamer.datatypes.stream_groups import ENTRIES_READ_UNKNOWN, Consumer, ConsumerGroup, PendingEntry
+from gossamer.datatypes.stream_ids import (
     ID_BYTES,
-    Consumer,
-    ConsumerGroup,
-    PendingEntry,
-    Stream,
     id_milliseconds,
     id_sequence,
     make_id,
-    node_entries,
+    signed64,
+    unsigned64,
 )
+from gossamer.datatypes.stream_nodes import check_node
+from gossamer.datatypes.streams import Stream
 from gossamer.rdb.format import (
     TYPE_STREAM_LISTPACKS,
     TYPE_STREAM_LISTPACKS_2,
@@ -37,30 +36,25 @@ from gossamer.rdb.format import (
 from gossamer.rdb.input import Input
 from gossamer.rdb.output import Output
 
-_TWO_TO_63: Final = 1 << 63
-_TWO_TO_64: Final = 1 << 64
+_NOBODY: Final = -1  # the number of the consumer in a pending entry that is not assigned yet
 
 
 def read_stream(source: Input, value_type: i64) -> Stream:
     """A stream in any of its three forms."""
     stream = Stream()
-    entries = _read_nodes(source, stream)
+    _read_nodes(source, stream)
     stated = source.length()
-    if stated != entries:
+    if stated != stream.entry_count:
         raise source.fail("Stream states another length than it has")
-    stream.entry_count = entries
     stream.last_id = _read_id(source)
+    if stream.last_id < stream.top_id:
+        raise source.fail("Stream has an entry above its last id")
     if value_type >= TYPE_STREAM_LISTPACKS_2:
         stream.first_id = _read_id(source)
         stream.max_deleted_id = _read_id(source)
-        stream.entries_added = source.length()
+        stream.entries_added = signed64(source.unsigned())
     else:
-        stream.entries_added = entries
-        for i in range(len(stream.nodes)):
-            found = node_entries(stream.node_ids[i], stream.nodes[i])
-            if found:
-                stream.first_id = found[0].stream_id
-                break
+        stream.entries_added = stream.entry_count
     groups = source.count(5)
     while groups > 0:
         _read_group(source, stream, value_type)
@@ -68,10 +62,9 @@ def read_stream(source: Input, value_type: i64) -> Stream:
     return stream
 
 
-def _read_nodes(source: Input, stream: Stream) -> i64:
-    """Read the nodes and check them to the bottom; answer how many entries they hold."""
+def _read_nodes(source: Input, stream: Stream) -> None:
+    """Read the nodes, check them to the bottom, and note what entries they hold."""
     nodes = source.count(ID_BYTES + 2)
-    entries: i64 = 0
     previous = b""
     while nodes > 0:
         node_id = source.string()
@@ -83,10 +76,18 @@ def _read_nodes(source: Input, stream: Stream) -> i64:
         offset = source.offset()
         node = source.string()
         listpack.validate(node, offset)
-        entries += len(node_entries(node_id, node, offset))
+        facts = check_node(node_id, node, offset)
+        if facts.live > 0:
+            if stream.entry_count > 0 and facts.first_id <= stream.top_id:
+                raise source.fail("Stream entries are out of order")
+            if stream.entry_count == 0:
+                stream.first_id = facts.first_id
+            stream.top_id = facts.last_id
+        if stream.entry_count > 0 and node_id <= stream.top_id and facts.live == 0:
+            raise source.fail("Stream entries are out of order")
+        stream.entry_count += facts.live
         stream.append_node(node_id, node)
         nodes -= 1
-    return entries
 
 
 def _read_id(source: Input) -> bytes:
@@ -99,38 +100,33 @@ def _read_group(source: Input, stream: Stream, value_type: i64) -> None:
     last_id = _read_id(source)
     entries_read: i64 = 0
     if value_type >= TYPE_STREAM_LISTPACKS_2:
-        stated = source.unsigned()
-        entries_read = stated - _TWO_TO_64 if stated >= _TWO_TO_63 else stated
+        entries_read = signed64(source.unsigned())
         if entries_read < ENTRIES_READ_UNKNOWN:
             raise source.fail("Stream group states an impossible number of entries read")
     else:
         entries_read = stream.estimate_entries_read(last_id)
     if name in stream.groups:
         raise source.fail("Stream group stands twice")
-    group = ConsumerGroup(last_id, entries_read)
-    stream.groups[name] = group
+    group = stream.add_group(name, last_id, entries_read)
     pending = source.count(ID_BYTES + 9)
     while pending > 0:
         stream_id = source.take(ID_BYTES)
         delivery_time_ms = source.int64()
-        owed = PendingEntry(b"", delivery_time_ms, source.length())
-        if stream_id in group.pending:
+        owed = PendingEntry(delivery_time_ms, source.length(), _NOBODY)
+        if not group.pending.put(owed.row(stream_id)):
             raise source.fail("Stream pending entry stands twice")
-        group.pending[stream_id] = owed
         pending -= 1
-    assigned: set[bytes] = set()
+    assigned: i64 = 0
     consumers = source.count(10)
     while consumers > 0:
-        assigned.update(_read_consumer(source, group, value_type, assigned))
+        assigned += _read_consumer(source, group, value_type)
         consumers -= 1
-    if len(assigned) != len(group.pending):
+    if assigned != group.pending.count:
         raise source.fail("Stream pending entry belongs to no consumer")
 
 
-def _read_consumer(
-    source: Input, group: ConsumerGroup, value_type: i64, assigned_elsewhere: set[bytes]
-) -> dict[bytes, PendingEntry]:
-    """Read one consumer; answer the pending entries that are its own."""
+def _read_consumer(source: Input, group: ConsumerGroup, value_type: i64) -> i64:
+    """Read one consumer; answer how many pending entries are its own."""
     name = source.string()
     if name in group.consumers:
         raise source.fail("Stream consumer stands twice")
@@ -138,23 +134,21 @@ def _read_consumer(
     active_time_ms = seen_time_ms
     if value_type >= TYPE_STREAM_LISTPACKS_3:
         active_time_ms = source.int64()
-    consumer = Consumer(seen_time_ms, active_time_ms)
-    group.consumers[name] = consumer
-    assigned = consumer.pending
+    consumer: Consumer = group.add_consumer(name, seen_time_ms, active_time_ms)
     pending = source.count(ID_BYTES)
-    while pending > 0:
+    left: i64 = pending
+    while left > 0:
         stream_id = source.take(ID_BYTES)
-        owed = group.pending.get(stream_id)
+        owed = group.find_pending(stream_id)
         if owed is None:
             raise source.fail("Stream consumer owes an entry that its group does not know")
-        if stream_id in assigned:
+        if owed.consumer_number == consumer.number:
             raise source.fail("Stream consumer owes an entry twice")
-        if stream_id in assigned_elsewhere:
+        if owed.consumer_number != _NOBODY:
             raise source.fail("Stream pending entry belongs to two consumers")
-        owed.consumer = name
-        assigned[stream_id] = owed
-        pending -= 1
-    return assigned
+        group.assign(stream_id, owed, consumer)
+        left -= 1
+    return pending
 
 
 def stream_type(version: i64) -> i64:
@@ -169,6 +163,7 @@ def stream_type(version: i64) -> i64:
 def write_stream(output: Output, stream: Stream) -> None:
     """The value, without its type byte."""
     value_type = stream_type(output.version)
+    stream.settle()
     output.length(len(stream.nodes))
     for i in range(len(stream.nodes)):
         output.string(stream.node_ids[i])
@@ -178,19 +173,18 @@ def write_stream(output: Output, stream: Stream) -> None:
     if value_type >= TYPE_STREAM_LISTPACKS_2:
         _write_id(output, stream.first_id)
         _write_id(output, stream.max_deleted_id)
-        output.length(stream.entries_added)
+        output.unsigned(unsigned64(stream.entries_added))
     output.length(len(stream.groups))
     for name in sorted(stream.groups):
         group = stream.groups[name]
         output.string(name)
         _write_id(output, group.last_id)
         if value_type >= TYPE_STREAM_LISTPACKS_2:
-            entries_read = int(group.entries_read)
-            output.unsigned(entries_read + _TWO_TO_64 if entries_read < 0 else entries_read)
-        output.length(len(group.pending))
-        for stream_id in sorted(group.pending):
-            owed = group.pending[stream_id]
-            output.raw(stream_id)
+            output.unsigned(unsigned64(group.entries_read))
+        output.length(group.pending.count)
+        for row in group.pending.rows():
+            owed = PendingEntry.of_row(row)
+            output.raw(row[:ID_BYTES])
             output.int64(owed.delivery_time_ms)
             output.length(owed.delivery_count)
         output.length(len(group.consumers))
@@ -200,9 +194,9 @@ def write_stream(output: Output, stream: Stream) -> None:
             output.int64(consumer.seen_time_ms)
             if value_type >= TYPE_STREAM_LISTPACKS_3:
                 output.int64(consumer.active_time_ms)
-            output.length(len(consumer.pending))
-            for stream_id in sorted(consumer.pending):
-                output.raw(stream_id)
+            output.length(consumer.pending.count)
+            for chunk in consumer.pending.chunks:
+                output.raw(chunk)
 
 
 def _write_id(output: Output, stream_id: bytes) -> None:
