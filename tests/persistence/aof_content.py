@@ -100,7 +100,7 @@ def some_command(chance: random.Random) -> bytes:
     return command(b"DEL", b"s" + key)
 
 
-def record(size_bytes: int, commands: int, checksums: bool, seed: int = 1) -> Recording:
+def record(size_bytes: int, commands: int, checksums: bool, seed: int = 1, batch: int = 20) -> Recording:
     """Exactly so many bytes with so many commands: several databases, units, time stamps, batches."""
     chance = random.Random(seed)
     recording = Recording(checksums)
@@ -115,7 +115,7 @@ def record(size_bytes: int, commands: int, checksums: bool, seed: int = 1) -> Re
             recording.unit(*[some_command(chance) for _ in range(chance.randrange(2, 5))])
         else:
             recording.unit(some_command(chance))
-        if chance.randrange(20) == 0:
+        if chance.randrange(batch) == 0:
             recording.end_batch()
     while recording.commands < commands - 1:
         recording.unit(some_command(chance))

@@ -43,7 +43,9 @@ def files(**contents: bytes) -> Loader:
 
 def test_base_and_increments_are_loaded_in_order() -> None:
     loader = files(
-        base=command(b"SET", b"k", b"base"), first=command(b"APPEND", b"k", b"+1"), second=command(b"APPEND", b"k", b"+2")
+        base=command(b"SET", b"k", b"base"),
+        first=command(b"APPEND", b"k", b"+1"),
+        second=command(b"APPEND", b"k", b"+2"),
     )
     loading = loader.load()
     assert loader.value(b"k") == b"base+1+2"
@@ -78,7 +80,9 @@ def test_a_damaged_snapshot_is_refused_and_so_is_a_torn_one() -> None:
     snapshot = small((0, b"k", -1, -1, -1))
     for damaged in (snapshot[:-1] + bytes([snapshot[-1] ^ 1]), snapshot[:-4], snapshot[:7]):
         loader = files(rdb=damaged)
-        with pytest.raises(AofLoadError, match=r"Error reading the RDB base file .*base\.rdb, AOF loading aborted"):
+        with pytest.raises(
+            AofLoadError, match=r"Error reading the RDB base file .*base\.rdb, AOF loading aborted"
+        ):
             loader.load()
         assert loader.disk.files[BASE_RDB] == damaged
 
@@ -190,7 +194,9 @@ def test_without_aof_load_truncated_a_torn_end_is_refused_and_stays() -> None:
     with pytest.raises(AofLoadError) as caught:
         loader.load()
     text = str(caught.value)
-    assert text.startswith("Unexpected end of file reading the append only file appendonly.aof.1.incr.aof, whose")
+    assert text.startswith(
+        "Unexpected end of file reading the append only file appendonly.aof.1.incr.aof, whose"
+    )
     assert "at offset 27" in text
     assert "gossamer check-aof --fix appendonlydir/appendonly.aof.manifest" in text
     assert "'aof-load-truncated' configuration option to yes" in text
@@ -200,7 +206,9 @@ def test_without_aof_load_truncated_a_torn_end_is_refused_and_stays() -> None:
 @pytest.mark.parametrize("last", [SET_A, b""])
 def test_a_torn_file_that_is_not_the_last_is_refused_and_stays(last: bytes) -> None:
     loader = files(base=SET_A + SET_B[:-1], first=last)
-    with pytest.raises(AofLoadError, match=r"the truncated file is not the last file: appendonly\.aof\.1\.base\.aof"):
+    with pytest.raises(
+        AofLoadError, match=r"the truncated file is not the last file: appendonly\.aof\.1\.base\.aof"
+    ):
         loader.load()
     assert loader.disk.files[BASE_AOF] == SET_A + SET_B[:-1]
 
@@ -252,7 +260,9 @@ def test_a_file_that_is_named_and_missing_is_fatal(missing: str) -> None:
     loader = files(base=SET_A, first=SET_B)
     del loader.disk.files[missing]
     name = missing.rpartition("/")[2]
-    with pytest.raises(AofLoadError, match=f"Unable to obtain the AOF file {name} length. stat: No such file"):
+    with pytest.raises(
+        AofLoadError, match=f"Unable to obtain the AOF file {name} length. stat: No such file"
+    ):
         loader.begin()
 
 

@@ -229,6 +229,8 @@ class AofScanner:
         if not self.hopeless:
             if self.waiting:
                 self._take_waiting()
+                if self.remaining > 0:
+                    self._read_arguments()  # for what is wrong in the part of an argument that is there
             start: i64 = self.sums.covered_from - self.origin
             self._look_for_line(self.buffer, self.origin, start if start > 0 else 0)
             self._check_torn_annotation()
@@ -405,9 +407,9 @@ class AofScanner:
     # -- memory -------------------------------------------------------------------------------------------
 
     def _need(self, end: i64) -> None:
-        """An argument goes up to there. Where the file ends before, what is left is only looked at."""
+        """An argument, CR LF included, goes up to there. Where it cannot, what is left is only looked at."""
         self.needed = end
-        if self.total_bytes >= 0 and end > self.total_bytes:
+        if 0 <= self.total_bytes <= end - 2:
             self.hopeless = True
             self._sum_item_begin()
             self._look_behind(b"")
