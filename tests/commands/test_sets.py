@@ -82,9 +82,10 @@ def test_spop_tells_replicas_which_member_went(caller: Caller) -> None:
     assert caller.line("SPOP s") is None
 
 
-@pytest.mark.parametrize(("compat", "removed"), [(70, b"DEL"), (72, b"DEL"), (80, b"UNLINK")])
-def test_spop_of_everything_removes_the_key(compat: int, removed: bytes) -> None:
-    caller = Caller(GROUPS, compat)
+@pytest.mark.parametrize(("lazily", "removed"), [(0, b"DEL"), (1, b"UNLINK")])
+def test_spop_of_everything_removes_the_key(lazily: int, removed: bytes) -> None:
+    caller = Caller(GROUPS)
+    caller.session.limits.lazyfree_lazy_server_del = lazily
     fill(caller, "s", "a", "b", "c")
     taken = caller.line("SPOP s 3")
     assert sorted(taken) == [b"a", b"b", b"c"]  # type: ignore[call-overload]

@@ -28,7 +28,12 @@ from conformance.arguments import (
 from conformance.groups.dump import payload
 
 SLEEP = ("DEBUG", "SLEEP", b"0.003")
-LAZY = ("lazyfree-lazy-expire", "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", "lazyfree-lazy-user-flush")
+LAZY = (
+    "lazyfree-lazy-expire",
+    "lazyfree-lazy-server-del",
+    "lazyfree-lazy-user-del",
+    "lazyfree-lazy-user-flush",
+)
 SETTINGS = {**SMALL_ENCODINGS, **dict.fromkeys(LAZY, "no")}
 one = number(0, 1, 2, 3)
 yes_no = either("yes", "no")
@@ -129,7 +134,9 @@ SERVED = [
     plain("BLMPOP", b"0", b"2", key, key, side, options(("COUNT", one), maximum=1), client=None, weight=4),
     plain("BZPOPMIN", many(key, 1, 3), b"0", client=None, weight=4),
     plain("BZPOPMAX", many(key, 1, 3), b"0", client=None, weight=2),
-    plain("BZMPOP", b"0", b"2", key, key, either("MIN", "MAX"), options(("COUNT", one), maximum=1), client=None),
+    plain(
+        "BZMPOP", b"0", b"2", key, key, either("MIN", "MAX"), options(("COUNT", one), maximum=1), client=None
+    ),
     plain("RPUSH", key, many(value, 1, 4), client=None, weight=8),
     plain("LPUSH", key, many(value, 1, 4), client=None, weight=4),
     plain("ZADD", key, many(pair(one, member), 1, 4), client=None, weight=8),
@@ -142,8 +149,7 @@ SERVED = [
     plain("SELECT", either("0", "1"), client=None),
     plain("SORT", key, "ALPHA", "STORE", key, client=None),
     plain("RESTORE", key, b"0", payload, "REPLACE", client=None),
-    plain("PEXPIRE", key, b"1", client=None, weight=3),
-    plain("DEBUG SLEEP", b"0.003", client=None),
+    snippet(("PEXPIRE", key, b"1"), SLEEP, client=3, weight=6),
     plain("MULTI", client=None, weight=4),
     plain("EXEC", client=None, weight=6),
 ]

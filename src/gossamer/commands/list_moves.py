@@ -61,7 +61,10 @@ def blmove(session: Session, argv: list[bytes]) -> None:
     to_front = parse_end(argv[4])
     timeout_ms = parse_timeout_ms(argv[5], session.limits.compat, session.state.now_ms)
     if move(session, argv[1], argv[2], from_front, to_front):
-        session.propagate([b"LMOVE", argv[1], argv[2], argv[3], argv[4]])
+        if session.ready_key is None:
+            session.propagate([b"LMOVE", argv[1], argv[2], argv[3], argv[4]])
+        else:
+            session.propagate([b"LMOVE", argv[1], argv[2], argv[3].lower(), argv[4].lower()])
     else:
         wait_to_move(session, argv[1], timeout_ms)
 

@@ -133,7 +133,7 @@ def set_with_options(session: Session, argv: list[bytes]) -> None:
                 reply.null()
             return
     if options.unit:
-        set_until(session, key, argv[2], expire_ms)
+        set_until(session, key, argv[2], expire_ms, options.unit != b"PXAT" or session.limits.compat < 72)
     else:
         session.db.set_string(key, argv[2], expire_ms, False)
         session.changed(key, NOTIFY_STRING, b"set")
@@ -143,8 +143,11 @@ def set_with_options(session: Session, argv: list[bytes]) -> None:
         reply.ok()
 
 
-def set_until(session: Session, key: bytes, value: bytes, expire_ms: i64) -> None:
-    """Set a string with an expire time. Valkey 8 rather removes the key when that time is over."""
+def set_until(session: Session, key: bytes, value: bytes, expire_ms: i64, relative: bool) -> None:
+    """Set a string with an expire time. Valkey 8 rather removes the key when that time is over.
+
+    `relative`: AOF and replicas need another command, which tells the time in Unix ms.
+    """
     db = session.db
     if session.limits.compat >= 80 and expire_ms <= session.state.now_ms and session.state.expires_now:
         if db.delete(key):
@@ -154,7 +157,8 @@ def set_until(session: Session, key: bytes, value: bytes, expire_ms: i64) -> Non
     db.set_string(key, value, expire_ms, False)
     session.changed(key, NOTIFY_STRING, b"set")
     session.notify(NOTIFY_GENERIC, b"expire", key)
-    session.propagate([b"SET", key, value, b"PXAT", format_int(expire_ms)])
+    if relative:
+        session.propagate([b"SET", key, value, b"PXAT", format_int(expire_ms)])
 
 
 def setnx(session: Session, argv: list[bytes]) -> None:
@@ -170,13 +174,15 @@ def setnx(session: Session, argv: list[bytes]) -> None:
 
 def setex(session: Session, argv: list[bytes]) -> None:
     """SETEX key seconds value"""
-    set_until(session, argv[1], argv[3], parse_expire_at(argv[2], b"EX", session.state.now_ms, b"setex"))
+    expire_ms: i64 = parse_expire_at(argv[2], b"EX", session.state.now_ms, b"setex")
+    set_until(session, argv[1], argv[3], expire_ms, True)
     session.reply.ok()
 
 
 def psetex(session: Session, argv: list[bytes]) -> None:
     """PSETEX key milliseconds value"""
-    set_until(session, argv[1], argv[3], parse_expire_at(argv[2], b"PX", session.state.now_ms, b"psetex"))
+    expire_ms: i64 = parse_expire_at(argv[2], b"PX", session.state.now_ms, b"psetex")
+    set_until(session, argv[1], argv[3], expire_ms, True)
     session.reply.ok()
 
 
