@@ -46,6 +46,7 @@ from gossamer.engine.client import (
 )
 from gossamer.engine.config import Config
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
+from gossamer.engine.functions import Functions
 from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.scripting import Scripts
@@ -118,6 +119,7 @@ class Engine(KeyspaceListener):
         self.tracks_latency: bool = True
         self.active_expire: bool = True  # DEBUG SET-ACTIVE-EXPIRE
         self.scripts: Scripts = Scripts(self)
+        self.functions: Functions = Functions(self, self.scripts)
 
     # -- clients ------------------------------------------------------------------------------------------
 
@@ -489,14 +491,23 @@ class Engine(KeyspaceListener):
                 if line is None:
                     continue
                 for client in line.copy():
-                    db = self.keyspace.databases[db_index]
-                    if not db.exists(key):
-                        break
                     command = client.blocked_command
-                    if command is not None and db.found_type_name() == awaited_type(command):
+                    if command is None:
+                        continue
+                    db = self.keyspace.databases[db_index]
+                    if db.exists(key) and db.found_type_name() == awaited_type(command):
                         client.ready_key = key if self.limits.compat < 72 else None
                         self.retry(client)
                         client.ready_key = None
+                    elif command.name == b"xreadgroup":
+                        self.end_group_read(client)
+
+    def end_group_read(self, client: Client) -> None:
+        """The stream for whose group a client waited is gone: an error ends the wait, the command's own since 7.2."""
+        if self.limits.compat < 72:
+            self.unblock(client, b"UNBLOCKED the stream key no longer exists")
+        else:
+            self.retry(client)
 
     def retry(self, client: Client) -> None:
         """Run a blocked client's command once more; it stays where it is if it still cannot be served."""
@@ -519,6 +530,8 @@ class Engine(KeyspaceListener):
         if client.block_keys is not None:
             client.block_keys = None
             client.blocked_until_ms = until_ms
+            if client.propagated is not None:
+                self.collect_effects(client, argv, False)
             return
         self.blocking.release(client)
         client.last_interaction_us = self.now_us
@@ -568,10 +581,19 @@ class Engine(KeyspaceListener):
             if self.running is None:
                 self.flush_effects()
 
+    def on_ready(self, key: bytes, db_index: i64) -> None:
+        if self.blocking.waiting_keys != 0:
+            self.blocking.note_modified(key, db_index)
+
+    def wants_effects(self) -> bool:
+        return bool(self.feeds)
+
     def on_flushed_all(self) -> None:
         self.snapshots.on_flushed_all()
 
     def on_emptying(self, db_index: i64) -> None:
+        if self.blocking.waiting_keys != 0:
+            self.blocking.note_database_changed(db_index)
         if self.watches.count != 0:
             self.watches.touch_all(db_index, -1)
 

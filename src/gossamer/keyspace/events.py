@@ -82,6 +82,13 @@ class KeyspaceListener:
     def on_modified(self, key: bytes, db_index: i64) -> None:
         """A key changed in a way that watches, caches and blocked clients care about."""
 
+    def on_ready(self, key: bytes, db_index: i64) -> None:
+        """Clients that wait for a key must look at it, though watches and caches need not care."""
+
+    def wants_effects(self) -> bool:
+        """Whether anybody listens to what is propagated: if not, a command may save itself the spelling."""
+        return True
+
     def on_emptying(self, db_index: i64) -> None:
         """Every key of a database is about to go."""
 

@@ -112,7 +112,7 @@ def _read_group(source: Input, stream: Stream, value_type: i64) -> None:
     while pending > 0:
         stream_id = source.take(ID_BYTES)
         delivery_time_ms = source.int64()
-        owed = PendingEntry(delivery_time_ms, source.length(), _NOBODY)
+        owed = PendingEntry(delivery_time_ms, signed64(source.unsigned()), _NOBODY)
         if not group.pending.put(owed.row(stream_id)):
             raise source.fail("Stream pending entry stands twice")
         pending -= 1
@@ -186,7 +186,7 @@ def write_stream(output: Output, stream: Stream) -> None:
             owed = PendingEntry.of_row(row)
             output.raw(row[:ID_BYTES])
             output.int64(owed.delivery_time_ms)
-            output.length(owed.delivery_count)
+            output.unsigned(unsigned64(owed.delivery_count))
         output.length(len(group.consumers))
         for consumer_name in sorted(group.consumers):
             consumer = group.consumers[consumer_name]
