@@ -9,7 +9,6 @@ from nobody but `without_tail_calls`.
 """
 
 import pkgutil
-from collections.abc import Callable
 from typing import Any, Final
 
 from mypy_extensions import i64, mypyc_attr
@@ -65,15 +64,22 @@ class LuaHost:
         """redis.set_repl"""
         raise NotImplementedError
 
+    def register(self, name: bytes, callback: object, description: object, flags: bytes) -> bytes | None:
+        """redis.register_function while a library is loaded: what is wrong with it, or None."""
+        raise NotImplementedError
+
 
 def deny_attributes(value: object, name: object, is_setting: bool) -> str:
     raise AttributeError("no attribute of the host is open to scripts")
 
 
 class LuaWorld:
-    """One runtime. `constants` are further fields of the server's table, as `NAME=value` words."""
+    """One runtime, for scripts or for functions.
 
-    def __init__(self, host: LuaHost, constants: bytes) -> None:
+    `constants` are further fields of the server's table, as `NAME=value` words.
+    """
+
+    def __init__(self, host: LuaHost, constants: bytes, for_functions: bool = False) -> None:
         from lupa.lua51 import LuaError, LuaRuntime
 
         self.error_type: Any = LuaError
@@ -96,14 +102,17 @@ class LuaWorld:
             host.set_protocol,
             host.protocol,
             host.set_replication,
+            host.register,
             constants,
+            for_functions,
             name=b"@gossamer",
         )
         self.run_script: Any = made[0]
         self.run_function: Any = made[1]
         self.compile_script: Any = made[2]
-        self.begin_watch: Any = made[3]
-        add_library, seal = made[4], made[5]
+        self.load_code: Any = made[3]
+        self.begin_watch: Any = made[4]
+        add_library, seal = made[5], made[6]
         for name in LIBRARIES:
             add_library(name.encode(), self.runtime.compile(source_of(name), name=b"@gossamer"))
         seal()
@@ -116,10 +125,33 @@ class LuaWorld:
             raise ScriptError(made[1].decode("utf-8", "replace"))
         return made
 
+    def load_library(self, body: bytes) -> None:
+        """Run the code of a library, which registers functions with the host. Raises ScriptError."""
+        try:
+            problem = self.load_code(body)
+        except self.error_type as error:
+            raise ScriptError(f"Error registering functions: {error}") from None
+        if problem is not None:
+            text = problem[1].decode("utf-8", "replace")
+            if problem[0] == b"compile":
+                raise ScriptError(f"Error compiling function: {text}")
+            raise ScriptError(f"Error registering functions: {text}")
+
     def run(self, script: Any, name: bytes, protocol: int, keys_count: i64, words: list[bytes]) -> bytes:
         """Run a compiled script; its result, or its error, as a reply in the client's protocol."""
+        return self.guarded_run(self.run_script, script, name, protocol, keys_count, words)
+
+    def run_registered(
+        self, function: Any, name: bytes, protocol: int, keys_count: i64, words: list[bytes]
+    ) -> bytes:
+        """Run a function of a library, as run() does a script."""
+        return self.guarded_run(self.run_function, function, name, protocol, keys_count, words)
+
+    def guarded_run(
+        self, runner: Any, function: Any, name: bytes, protocol: int, keys_count: i64, words: list[bytes]
+    ) -> bytes:
         try:
-            reply: bytes = self.run_script(script, name, protocol, int(keys_count), *words)
+            reply: bytes = runner(function, name, protocol, int(keys_count), *words)
         except self.error_type as error:  # not of the script: memory, or the C stack
             text = str(error).replace("\r", " ").replace("\n", " ")
             reply = b"-ERR " + text.encode("utf-8", "replace") + b"\r\n"
@@ -157,15 +189,3 @@ def without_tail_calls(code: bytes) -> bytes:
         if changed[place] & _OPERATION_MASK == _OP_TAIL_CALL:
             changed[place] = (changed[place] & ~_OPERATION_MASK) | _OP_CALL
     return bytes(changed)
-
-
-def never_raises(function: Callable[..., bytes]) -> Callable[..., bytes]:
-    """For a host's function: a bug becomes an error reply, and no Python object gets into Lua."""
-
-    def guarded(*arguments: object) -> bytes:
-        try:
-            return function(*arguments)
-        except Exception:
-            return b"-ERR internal error of the scripting host\r\n"
-
-    return guarded

@@ -17,7 +17,7 @@ def evaluate(client: Client, argv: list[bytes], read_only: bool) -> None:
     keys_of(argv[2:])
     scripts = client.engine.scripts
     digest = scripts.load(argv[1], True)
-    scripts.run(client, scripts.known[digest], digest, argv[2:], read_only)
+    scripts.run(client, argv, scripts.known[digest], digest, read_only)
 
 
 def evaluate_sha(client: Client, argv: list[bytes], read_only: bool) -> None:
@@ -28,7 +28,7 @@ def evaluate_sha(client: Client, argv: list[bytes], read_only: bool) -> None:
         if len(digest) == SHA1_LENGTH:
             keys_of(argv[2:])
         raise CommandError(NO_SCRIPT)
-    scripts.run(client, script, digest, argv[2:], read_only)
+    scripts.run(client, argv, script, digest, read_only)
 
 
 def eval_command(client: Client, argv: list[bytes]) -> None:

@@ -56,12 +56,12 @@ UNKILLABLE: Final = (
 )
 KILLED: Final = b"Script killed by user with SCRIPT KILL."
 FUNCTION_KILLED: Final = b"Script killed by user with FUNCTION KILL."
+WRITES_IN_RO: Final = b"ERR Can not execute a script with write flag using *_ro command."
 OOM_SCRIPT: Final = (
     b"OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
 )
-BUSY_SCRIPT: Final = (
-    b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
-)
+LOAD_TIMEOUT: Final = b"FUNCTION LOAD timeout"
+BUSY_SCRIPT: Final = b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 BUSY_FUNCTION: Final = (
     b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
 )
@@ -82,8 +82,18 @@ class Script:
 class ScriptRun:
     """The script that runs now."""
 
-    def __init__(self, caller: Client, flags: i64, started_us: i64, is_function: bool) -> None:
+    def __init__(
+        self,
+        caller: Client,
+        command: list[bytes],
+        name: bytes,
+        flags: i64,
+        started_us: i64,
+        is_function: bool,
+    ) -> None:
         self.caller: Client = caller
+        self.command: list[bytes] = command  # with which the client called it
+        self.name: bytes = name  # of the function, or the SHA-1
         self.flags: i64 = flags
         self.started_us: i64 = started_us
         self.is_function: bool = is_function
@@ -94,11 +104,22 @@ class ScriptRun:
         self.replication: i64 = REPLICATE_ALL
 
 
+class Registrar:
+    """Takes the functions that a library registers; this one, for scripts, takes none."""
+
+    def register(self, name: bytes, callback: object, description: object, flags: bytes) -> bytes | None:
+        return b"redis.register_function can only be called on FUNCTION LOAD command"
+
+
 class EngineLuaHost(LuaHost):
     """The server, as scripts reach it."""
 
-    def __init__(self, scripts: Scripts) -> None:
+    def __init__(self, scripts: Scripts, registrar: Registrar) -> None:
         self.scripts: Scripts = scripts
+        self.registrar: Registrar = registrar
+
+    def register(self, name: bytes, callback: object, description: object, flags: bytes) -> bytes | None:
+        return self.registrar.register(name, callback, description, flags)
 
     def call(self, *arguments: object) -> bytes:
         try:
@@ -151,6 +172,7 @@ class Scripts:
         self.evicted: i64 = 0
         self.running: ScriptRun | None = None
         self.made: LuaWorld | None = None
+        self.load_until_us: i64 = 0  # while a library is loaded: when that has taken too long
         self.client: Client = engine.new_hidden_client()
         self.client.deny_blocking = True
 
@@ -158,7 +180,7 @@ class Scripts:
         """The runtime, made when the first script arrives."""
         world = self.made
         if world is None:
-            world = LuaWorld(EngineLuaHost(self), self.engine.personality.lua_constants())
+            world = LuaWorld(EngineLuaHost(self, Registrar()), self.engine.personality.lua_constants())
             self.made = world
         return world
 
@@ -211,23 +233,26 @@ class Scripts:
 
     # -- running ------------------------------------------------------------------------------------------
 
-    def run(self, caller: Client, script: Script, digest: bytes, words: list[bytes], read_only: bool) -> None:
-        """Run a script for a client and write its reply. words: number of keys, keys, arguments."""
-        keys_count = keys_of(words)
+    def run(self, caller: Client, argv: list[bytes], script: Script, digest: bytes, read_only: bool) -> None:
+        """Run a script for a client and write its reply. argv: the command, of which `EVAL script` is known."""
+        keys_count = keys_of(argv[2:])
+        if read_only and script.flags & (COMPATIBLE | NO_WRITES) == 0:
+            raise CommandError(WRITES_IN_RO)
         flags = script.flags | NO_WRITES if read_only else script.flags
-        self.begin(caller, flags, False)
+        self.begin(caller, argv, digest, flags, False)
         try:
             reply = self.world().run(
-                script.function, digest, int(caller.reply.protocol), keys_count, words[1:]
+                script.function, digest, int(caller.reply.protocol), keys_count, argv[3:]
             )
         finally:
-            self.end()
+            if self.end():
+                self.world().watch_again()
         caller.reply.raw(reply)
 
-    def begin(self, caller: Client, flags: i64, is_function: bool) -> None:
+    def begin(self, caller: Client, argv: list[bytes], name: bytes, flags: i64, is_function: bool) -> None:
         """Make everything ready; raises CommandError where the script may not run now."""
         engine = self.engine
-        running = ScriptRun(caller, flags, engine.clock.now_us(), is_function)
+        running = ScriptRun(caller, argv, name, flags, engine.clock.now_us(), is_function)
         if engine.is_over_memory_limit():
             if flags & (COMPATIBLE | ALLOW_OOM | NO_WRITES) == 0:
                 raise CommandError(OOM_SCRIPT)
@@ -243,16 +268,16 @@ class Scripts:
         self.running = running
         engine.call_depth += 1
 
-    def end(self) -> None:
+    def end(self) -> bool:
+        """The script is over; whether it was killed."""
         running = self.running
         assert running is not None
         engine = self.engine
         self.running = None
         engine.call_depth -= 1
         engine.set_busy(False)
-        if running.killed:
-            self.world().watch_again()
         running.caller.propagate_nothing()
+        return running.killed
 
     def call(self, arguments: tuple[object, ...]) -> bytes:
         """A command of the script that runs; its reply."""
@@ -333,9 +358,11 @@ class Scripts:
     def tick(self) -> bytes | None:
         """Called while a script runs: serve others when it is slow; the error that ends it, or None."""
         running = self.running
-        if running is None:
-            return None
         engine = self.engine
+        if running is None:
+            if self.load_until_us and engine.clock.now_us() > self.load_until_us:
+                return LOAD_TIMEOUT
+            return None
         if not running.is_slow:
             elapsed_us: i64 = engine.clock.now_us() - running.started_us
             if elapsed_us < engine.config.number("busy-reply-threshold") * 1000:

@@ -8,7 +8,8 @@
 -- Invariants: after a script, nothing that it did to a table that outlives it remains; every way to compile text
 -- gives a function whose globals are the proxy; byte code is refused everywhere.
 
-local host_call, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, constants = ...
+local host_call, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, host_register,
+  constants, for_functions = ...
 local error, next, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, xpcall =
   error, next, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, xpcall
 local setfenv, loadstring, getinfo, sethook = setfenv, loadstring, debug.getinfo, debug.sethook
@@ -62,18 +63,20 @@ end
 -- What is global ----------------------------------------------------------------------------------------------
 
 local world = {} -- the globals of every script
-local globals = setmetatable({}, {
+local globals_metatable = {
   __index = world,
   __newindex = deny,
   __metatable = false,
-})
+}
+local globals = setmetatable({}, globals_metatable)
 behind[globals] = world
 proxies[1] = globals
-setmetatable(world, {
+local strict = {
   __index = function(_, name)
     error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
   end,
-})
+}
+setmetatable(world, strict)
 
 for _, name in ipairs({
   "assert", "collectgarbage", "error", "gcinfo", "getmetatable", "ipairs", "rawequal", "select", "tonumber", "tostring",
@@ -477,15 +480,17 @@ function server.set_repl(...)
   host_set_repl(flags)
 end
 
-function server.replicate_commands()
-  return true
-end
+if not for_functions then
+  function server.replicate_commands()
+    return true
+  end
 
-function server.breakpoint()
-  return false
-end
+  function server.breakpoint()
+    return false
+  end
 
-function server.debug() end
+  function server.debug() end
+end
 
 function server.acl_check_cmd(...)
   if select("#", ...) == 0 then
@@ -639,6 +644,8 @@ end
 
 -- Running -----------------------------------------------------------------------------------------------------
 
+local entered -- the function of a library that runs
+
 -- What went wrong, with the line of the script where it did.
 local function describe(problem)
   if type(problem) ~= "table" then
@@ -652,11 +659,16 @@ local function describe(problem)
   end
   if place then
     problem = { err = rawget(problem, "err"), source = place.source, line = place.currentline }
+  elseif entered then -- it ended in a tail call, which forgets its line: say where it begins
+    place = getinfo(entered, "S")
+    problem = { err = rawget(problem, "err"), source = place.source, line = place.linedefined }
   end
   return problem
 end
 
-world.__redis__err__handler = describe
+if not for_functions then
+  world.__redis__err__handler = describe
+end
 
 local function answer(name, protocol, ok, value)
   clean_proxies()
@@ -705,9 +717,118 @@ local function run_function(f, name, protocol, keys_count, ...)
   for i = keys_count + 1, select("#", ...) do
     arguments[i - keys_count] = (select(i, ...))
   end
+  entered = f
   return answer(name, protocol, xpcall(function()
     return f(keys, arguments)
   end, describe))
+end
+
+-- What the code of a library sees while it is loaded: a way to register functions, and the log.
+local loading = setmetatable({}, strict)
+local registering = setmetatable({ log = server.log }, strict)
+for name, value in next, server do
+  if find(name, "^LOG_") or find(name, "VERSION") or name == "SERVER_NAME" then
+    registering[name] = value
+  end
+end
+
+local function flags_of(flags)
+  if type(flags) ~= "table" then
+    error({ err = "ERR flags argument to redis.register_function must be a table representing function flags" })
+  end
+  local names = {}
+  for i = 1, #flags do
+    if type(flags[i]) ~= "string" then
+      error({ err = "ERR unknown flag given" })
+    end
+    names[i] = flags[i]
+  end
+  return concat(names, ",")
+end
+
+local function named_arguments(arguments)
+  local name, callback, description, flags
+  for key, value in next, arguments do
+    if type(key) ~= "string" then
+      error({ err = "ERR named argument key given to redis.register_function is not a string" })
+    elseif key == "function_name" then
+      if type(value) ~= "string" then
+        error({ err = "ERR function_name argument given to redis.register_function must be a string" })
+      end
+      name = value
+    elseif key == "description" then
+      if type(value) ~= "string" and type(value) ~= "number" then
+        error({ err = "ERR description argument given to redis.register_function must be a string" })
+      end
+      description = tostring(value)
+    elseif key == "callback" then
+      if type(value) ~= "function" then
+        error({ err = "ERR callback argument given to redis.register_function must be a function" })
+      end
+      callback = value
+    elseif key == "flags" then
+      flags = flags_of(value)
+    else
+      error({ err = "ERR unknown argument given to redis.register_function" })
+    end
+  end
+  if name == nil then
+    error({ err = "ERR redis.register_function must get a function name argument" })
+  elseif callback == nil then
+    error({ err = "ERR redis.register_function must get a callback argument" })
+  end
+  return name, callback, description, flags
+end
+
+function registering.register_function(...)
+  local count = select("#", ...)
+  local name, callback, description, flags = ...
+  if count < 1 or count > 2 then
+    error({ err = "ERR wrong number of arguments to redis.register_function" })
+  elseif count == 1 then
+    if type(name) ~= "table" then
+      error({
+        err = "ERR calling redis.register_function with a single argument is only applicable to Lua table "
+          .. "(representing named arguments).",
+      })
+    end
+    name, callback, description, flags = named_arguments(name)
+  else
+    if type(callback) ~= "function" then
+      error({ err = "ERR second argument to redis.register_function must be a function" })
+    elseif type(name) ~= "string" and type(name) ~= "number" then
+      error({ err = "ERR first argument to redis.register_function must be a string" })
+    end
+    name, description, flags = tostring(name), nil, nil
+  end
+  local problem = host_register(name, callback, description or false, flags or "")
+  if problem then
+    error({ err = "ERR " .. problem })
+  end
+end
+
+loading.redis = protect(registering)
+if server.SERVER_NAME then
+  loading.server = loading.redis
+end
+
+-- Run the code of a library, which registers its functions. Answers nil, or a text: "compile" or "run", and why.
+local function load_library(body)
+  local chunk, problem = loadstring(body, "@user_function")
+  if not chunk then
+    return "compile", problem
+  end
+  setfenv(chunk, globals)
+  globals_metatable.__index = loading
+  behind[globals] = loading
+  local ok, reason = xpcall(chunk, describe)
+  globals_metatable.__index = world
+  behind[globals] = world
+  clean_proxies()
+  if not ok then
+    return "run", type(reason.err) == "string" and reason.err or "ERR unknown error"
+  end
+  return nil
 end
 
 -- The body of a script as a function. `straighten` gets its byte code and answers it without tail calls in the main
@@ -751,4 +872,4 @@ local function seal()
   end
 end
 
-return run, run_function, compile_script, begin_watch, add_library, seal, world, globals, protect
+return run, run_function, compile_script, load_library, begin_watch, add_library, seal, world, globals, protect
