@@ -9,6 +9,7 @@ does not: each effect bears its database.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -186,6 +187,7 @@ class Listening:
     """Gossamer in this process and a real server, both listened to."""
 
     def __init__(self, compat: str) -> None:
+        self.directory_before = os.getcwd()  # a server in process changes to its own
         self.peer = ServerProcess(PEERS[compat], AOF_OPTIONS)
         self.theirs: Target = ProcessTarget(self.peer, compat)
         self.their_aof = AofReader(self.peer)
@@ -196,6 +198,7 @@ class Listening:
             target.control().call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
 
     def close(self) -> None:
+        os.chdir(self.directory_before)
         self.their_aof.close()
         self.peer.stop()
 
