@@ -17,7 +17,7 @@ from gossamer.base.errors import GossamerError
 
 MEMORY_MAX_BYTES: Final = 1 << 30  # of a runtime: a script beyond it ends with an error
 WATCH_EVERY: Final = 20_000  # instructions between two looks at the clock
-LIBRARIES: Final = ("bit", "cjson", "cmsgpack", "struct")
+LIBRARIES: Final = ("bit", "cjson", "cmsgpack", "math", "struct")
 
 # Of Lua 5.1's byte code: the header up to the first function, and the two calls.
 _HEADER_BYTES: Final = 12
@@ -92,8 +92,10 @@ class LuaWorld:
             attribute_filter=deny_attributes,
             max_memory=MEMORY_MAX_BYTES,
         )
+        replies = self.runtime.execute(source_of("replies"), name=b"@gossamer")
         made = self.runtime.execute(
             source_of("sandbox"),
+            *replies,
             host.call,
             host.log,
             host.sha1,

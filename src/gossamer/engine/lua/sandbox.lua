@@ -8,15 +8,15 @@
 -- Invariants: after a script, nothing that it did to a table that outlives it remains; every way to compile text
 -- gives a function whose globals are the proxy; byte code is refused everywhere.
 
-local host_call, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, host_register,
+local decode, encode, integer, flat, -- of replies.lua
+  host_call, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, host_register,
   constants, for_functions = ...
 local error, next, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, xpcall =
   error, next, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, xpcall
 local setfenv, loadstring, getinfo, sethook = setfenv, loadstring, debug.getinfo, debug.sethook
-local byte, find, format, gsub, sub, dump =
-  string.byte, string.find, string.format, string.gsub, string.sub, string.dump
+local byte, dump, find, format, sub = string.byte, string.dump, string.find, string.format, string.sub
 local concat, floor = table.concat, math.floor
-local co_create, co_resume, co_status = coroutine.create, coroutine.resume, coroutine.status
+local co_create, co_resume = coroutine.create, coroutine.resume
 
 local READ_ONLY = "Attempt to modify a readonly table"
 local ARGUMENTS = "ERR wrong number or type of arguments"
@@ -194,68 +194,6 @@ local function copy(library, without)
   return result
 end
 
--- Random numbers as Redis makes them: the 48-bit congruential generator of drand48, so that a seed gives the same
--- numbers in every server. Kept in two halves of 24 bits, which doubles multiply exactly.
-local state_high, state_low = 0, 0x330E
-
-local function seed(number)
-  number = number % 4294967296
-  local high = floor(number / 256)
-  state_high, state_low = high % 16777216, (number % 256) * 65536 + 0x330E
-end
-
-local function random_31_bits()
-  -- 0x5DEECE66D is 0x5DE * 2^24 + 0xECE66D
-  local low = state_low * 0xECE66D + 0xB
-  local carry = floor(low / 16777216)
-  local high = (state_high * 0xECE66D) % 16777216 + (state_low * 0x5DE) % 16777216 + carry
-  state_low = low % 16777216
-  state_high = high % 16777216
-  return state_high * 128 + floor(state_low / 131072)
-end
-
-local math_library = copy(math)
-function math_library.randomseed(number)
-  if type(tonumber(number)) ~= "number" then
-    local got = number == nil and "no value" or type(number)
-    error(format("bad argument #1 to 'randomseed' (number expected, got %s)", got), 2)
-  end
-  seed(floor(tonumber(number)))
-end
-
-function math_library.random(...)
-  local count = select("#", ...)
-  local low, high = ...
-  local fraction = random_31_bits() % 2147483647 / 2147483647
-  if count == 0 then
-    return fraction
-  end
-  low, high = tonumber(low), tonumber(high)
-  if count == 1 then
-    low, high = 1, low
-    if not high then
-      error(format("bad argument #1 to 'random' (number expected, got %s)", type((...))), 2)
-    end
-    if high < 1 then
-      error("bad argument #1 to 'random' (interval is empty)", 2)
-    end
-  elseif count == 2 then
-    if low == nil or high == nil then
-      local place = low == nil and 1 or 2
-      error(
-        format("bad argument #%d to 'random' (number expected, got %s)", place, type((select(place, ...)))), 2
-      )
-    end
-    if low > high then
-      error("bad argument #2 to 'random' (interval is empty)", 2)
-    end
-  else
-    error("wrong number of arguments", 2)
-  end
-  low, high = floor(low), floor(high)
-  return floor(fraction * (high - low + 1)) + low
-end
-
 -- A hook belongs to one coroutine: the watch over endless loops goes with each new one.
 local watch, watch_mask, watch_count
 local coroutine_library = copy(coroutine)
@@ -291,7 +229,6 @@ end
 
 world.string = protect(copy(string))
 world.table = protect(copy(table))
-world.math = protect(math_library)
 world.coroutine = protect(coroutine_library)
 world.os = nil
 
@@ -300,81 +237,6 @@ string_metatable.__index = world.string
 string_metatable.__metatable = protect({ __index = world.string })
 
 -- The server --------------------------------------------------------------------------------------------------
-
--- RESP bytes -> the value that a script sees. Answers the value and where the next one begins.
-local function decode(bytes, at)
-  local mark = byte(bytes, at)
-  local stop = find(bytes, "\r\n", at, true)
-  local line = sub(bytes, at + 1, stop - 1)
-  if mark == 36 then -- $
-    local size = tonumber(line)
-    if size < 0 then
-      return false, stop + 2
-    end
-    return sub(bytes, stop + 2, stop + 1 + size), stop + 4 + size
-  elseif mark == 58 then -- :
-    return tonumber(line), stop + 2
-  elseif mark == 43 then -- +
-    return { ok = line }, stop + 2
-  elseif mark == 45 then -- -
-    return { err = line, ignore_error_stats_update = true }, stop + 2
-  elseif mark == 42 then -- *
-    local count = tonumber(line)
-    if count < 0 then
-      return false, stop + 2
-    end
-    local array = {}
-    at = stop + 2
-    for i = 1, count do
-      array[i], at = decode(bytes, at)
-    end
-    return array, at
-  elseif mark == 95 then -- _
-    return nil, stop + 2
-  elseif mark == 35 then -- #
-    return line == "t", stop + 2
-  elseif mark == 44 then -- ,
-    local number = tonumber(line)
-    if line == "inf" then
-      number = 1 / 0
-    elseif line == "-inf" then
-      number = -1 / 0
-    elseif line == "nan" then
-      number = 0 / 0
-    end
-    return { double = number }, stop + 2
-  elseif mark == 40 then -- (
-    return { big_number = line }, stop + 2
-  elseif mark == 61 then -- =
-    local size = tonumber(line)
-    local text = sub(bytes, stop + 2, stop + 1 + size)
-    return { verbatim_string = { format = sub(text, 1, 3), string = sub(text, 5) } }, stop + 4 + size
-  elseif mark == 37 then -- %
-    local map = {}
-    at = stop + 2
-    for _ = 1, tonumber(line) do
-      local key, value
-      key, at = decode(bytes, at)
-      value, at = decode(bytes, at)
-      if key ~= nil then
-        map[key] = value
-      end
-    end
-    return { map = map }, at
-  elseif mark == 126 then -- ~
-    local set = {}
-    at = stop + 2
-    for _ = 1, tonumber(line) do
-      local member
-      member, at = decode(bytes, at)
-      if member ~= nil then
-        set[member] = true
-      end
-    end
-    return { set = set }, at
-  end
-  return nil, stop + 2
-end
 
 local function raise(bytes)
   error({ err = sub(bytes, 2, -3), ignore_error_stats_update = true })
@@ -506,140 +368,6 @@ local api = protect(server)
 world.redis = api
 if server.SERVER_NAME then
   world.server = api
-end
-
--- Values -> RESP bytes ----------------------------------------------------------------------------------------
-
-local NESTED_MAX = 2660 -- where the C stack of Redis's Lua ends
-
-local function flat(text)
-  return (gsub(text, "[\r\n]", " "))
-end
-
-local function integer(number)
-  if number ~= number or number >= 9223372036854775808 or number < -9223372036854775808 then
-    return "-9223372036854775808"
-  end
-  return format("%.0f", number < 0 and -floor(-number) or floor(number))
-end
-
-local function double(number)
-  if number ~= number then
-    return "nan"
-  elseif number == 1 / 0 then
-    return "inf"
-  elseif number == -1 / 0 then
-    return "-inf"
-  elseif number == floor(number) and number > -1e17 and number < 1e17 then
-    return format("%.0f", number)
-  end
-  return format("%.17g", number)
-end
-
-local encode
-
--- A table with one of the special fields; false where it has none.
-local function encode_special(value, out, depth, protocol, script_protocol)
-  local field = rawget(value, "err")
-  if type(field) == "string" then
-    out[#out + 1] = "-" .. flat(field) .. "\r\n"
-    return true
-  end
-  field = rawget(value, "ok")
-  if type(field) == "string" then
-    out[#out + 1] = "+" .. flat(field) .. "\r\n"
-    return true
-  end
-  field = rawget(value, "double")
-  if type(field) == "number" then
-    local text = double(field)
-    out[#out + 1] = protocol == 3 and "," .. text .. "\r\n" or "$" .. #text .. "\r\n" .. text .. "\r\n"
-    return true
-  end
-  field = rawget(value, "map")
-  if type(field) == "table" then
-    local head = #out + 1
-    out[head] = ""
-    local count = 0
-    for key, item in next, field do
-      encode(key, out, depth + 1, protocol, script_protocol)
-      encode(item, out, depth + 1, protocol, script_protocol)
-      count = count + 1
-    end
-    out[head] = protocol == 3 and "%" .. count .. "\r\n" or "*" .. count * 2 .. "\r\n"
-    return true
-  end
-  field = rawget(value, "set")
-  if type(field) == "table" then
-    local head = #out + 1
-    out[head] = ""
-    local count = 0
-    for key in next, field do
-      encode(key, out, depth + 1, protocol, script_protocol)
-      count = count + 1
-    end
-    out[head] = (protocol == 3 and "~" or "*") .. count .. "\r\n"
-    return true
-  end
-  field = rawget(value, "big_number")
-  if type(field) == "string" then
-    local text = flat(field)
-    out[#out + 1] = protocol == 3 and "(" .. text .. "\r\n" or "$" .. #text .. "\r\n" .. text .. "\r\n"
-    return true
-  end
-  field = rawget(value, "verbatim_string")
-  if type(field) == "table" then
-    local kind, text = rawget(field, "format"), rawget(field, "string")
-    if type(kind) == "string" and type(text) == "string" then
-      if protocol == 3 then
-        out[#out + 1] = "=" .. #text + 4 .. "\r\n" .. sub(kind .. "   ", 1, 3) .. ":" .. text .. "\r\n"
-      else
-        out[#out + 1] = "$" .. #text .. "\r\n" .. text .. "\r\n"
-      end
-      return true
-    end
-  end
-  return false
-end
-
-function encode(value, out, depth, protocol, script_protocol)
-  if depth > NESTED_MAX then
-    out[#out + 1] = "-ERR reached lua stack limit\r\n"
-    return
-  end
-  local kind = type(value)
-  if kind == "string" then
-    out[#out + 1] = "$" .. #value .. "\r\n" .. value .. "\r\n"
-  elseif kind == "number" then
-    out[#out + 1] = ":" .. integer(value) .. "\r\n"
-  elseif kind == "boolean" then
-    if script_protocol == 3 and protocol == 3 then
-      out[#out + 1] = value and "#t\r\n" or "#f\r\n"
-    elseif value then
-      out[#out + 1] = ":1\r\n"
-    elseif script_protocol == 3 then
-      out[#out + 1] = ":0\r\n"
-    else
-      out[#out + 1] = protocol == 3 and "_\r\n" or "$-1\r\n"
-    end
-  elseif kind == "table" then
-    if not encode_special(value, out, depth, protocol, script_protocol) then
-      local head = #out + 1
-      out[head] = ""
-      local count = 0
-      while true do
-        local item = rawget(value, count + 1)
-        if item == nil then
-          break
-        end
-        count = count + 1
-        encode(item, out, depth + 1, protocol, script_protocol)
-      end
-      out[head] = "*" .. count .. "\r\n"
-    end
-  else
-    out[#out + 1] = protocol == 3 and "_\r\n" or "$-1\r\n"
-  end
 end
 
 -- Running -----------------------------------------------------------------------------------------------------
