@@ -12,13 +12,16 @@ import csv
 import io
 import math
 import os
+import random
+import selectors
 import shutil
 import statistics
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bench.loading import large_list, large_set, large_zset, send_all
+from bench.loading import large_hash, large_list, large_set, large_zset, send_all
 from bench.machine import REFERENCE, SUBJECT, BenchmarkServer, two_cores
 from support.wire import encode
 
@@ -36,6 +39,7 @@ class Test:
     command: tuple[str, ...] = ()  # given on the command line, where -t would run a loading phase as well
     prepare: Callable[[int], Iterator[bytes]] | None = None  # number of requests -> what is sent first
     share: float = 1.0
+    subscribers: int = 0  # of the channel "news", while the run lasts
 
 
 def all_strings(_: int) -> Iterator[bytes]:
@@ -48,6 +52,38 @@ def lrange(length: int, share: float) -> Test:
     command = ("LRANGE", "mylist", "0", str(length - 1))
     return Test(f"LRANGE_{length}", command, lambda _: large_list("mylist", LRANGE_LIST_LENGTH), share)
 
+
+def places(_: int) -> Iterator[bytes]:
+    """10,000 places in a box of some 100 by 100 km."""
+    numbers = random.Random(1)
+    for start in range(0, 10_000, 500):
+        parts: list[str] = []
+        for number in range(start, start + 500):
+            longitude, latitude = 13 + numbers.random(), 52 + numbers.random()
+            parts += [f"{longitude:.6f}", f"{latitude:.6f}", f"place:{number}"]
+        yield encode(["GEOADD", "places", *parts])
+
+
+def two_sets(_: int) -> Iterator[bytes]:
+    yield from large_set("set:a", 4000)
+    yield from large_set("set:b", 2000)
+
+
+def two_zsets(_: int) -> Iterator[bytes]:
+    yield from large_zset("zset:a", 2000)
+    yield from large_zset("zset:b", 1000)
+
+
+def stream(_: int) -> Iterator[bytes]:
+    for number in range(1000):
+        yield encode(["XADD", "mystream", f"{number + 1}-1", "field", f"value:{number}"])
+
+
+def bitmap(_: int) -> Iterator[bytes]:
+    yield encode(["SET", "mybitmap", b"\x5a" * 4096])
+
+
+RANDOM = "__rand_int__"
 
 TESTS = [
     Test("PING_INLINE"),
@@ -69,6 +105,22 @@ TESTS = [
     lrange(500, 0.1),
     lrange(600, 0.1),
     Test("MSET", share=0.25),
+    Test("HGETALL_100", ("HGETALL", "myhash"), lambda _: large_hash("myhash", 100), 0.25),
+    Test("XADD", ("XADD", "mystream", "*", "field", "value")),
+    Test("XREAD_100", ("XREAD", "COUNT", "100", "STREAMS", "mystream", "400"), stream, 0.1),
+    Test(
+        "GEOSEARCH",
+        ("GEOSEARCH", "places", "FROMLONLAT", "13.5", "52.5", "BYRADIUS", "3", "km", "ASC"),
+        places,
+        0.1,
+    ),
+    Test("PFADD", ("PFADD", "myhll", f"element:{RANDOM}")),
+    Test("SETBIT", ("SETBIT", f"bits:{RANDOM}", "77", "1")),
+    Test("BITCOUNT", ("BITCOUNT", "mybitmap"), bitmap),
+    Test("EVAL", ("EVAL", "return redis.call('GET', KEYS[1])", "1", f"key:{RANDOM}"), all_strings),
+    Test("PUBLISH_50", ("PUBLISH", "news", "hello"), share=0.1, subscribers=50),
+    Test("SINTER", ("SINTER", "set:a", "set:b"), two_sets, 0.005),
+    Test("ZUNIONSTORE", ("ZUNIONSTORE", "zset:u", "2", "zset:a", "zset:b"), two_zsets, 0.005),
 ]
 
 
@@ -102,6 +154,33 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(statistics.fmean(math.log(value) for value in values))
 
 
+class Audience:
+    """Subscribers of the channel "news" that read what they are sent and keep nothing."""
+
+    def __init__(self, server: BenchmarkServer, count: int) -> None:
+        self.clients = [server.client() for _ in range(count)]
+        for client in self.clients:
+            client.call("SUBSCRIBE", "news")
+            client.socket.setblocking(False)
+        self.leaving = False
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
+
+    def listen(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            for client in self.clients:
+                selector.register(client.socket, selectors.EVENT_READ, client)
+            while self.clients and not self.leaving:
+                for key, _ in selector.select(0.1):
+                    key.data.socket.recv(1 << 20)
+
+    def leave(self) -> None:
+        self.leaving = True
+        self.thread.join()
+        for client in self.clients:
+            client.close()
+
+
 def take_run(
     server: BenchmarkServer, test: Test, pipeline: int, requests: int, client_core: int | None
 ) -> Run:
@@ -115,6 +194,7 @@ def take_run(
         raise SystemExit("redis-benchmark is not installed (on Debian: apt-get install redis-tools)")
     options = ["-p", server.port, "-c", CLIENTS, "-n", requests, "-P", pipeline, "-r", KEYSPACE, "--csv"]
     what = list(test.command) or ["-t", test.name.lower()]
+    audience = Audience(server, test.subscribers)
     cores = os.sched_getaffinity(0) if client_core is None else {client_core}
     before_ns = server.cpu_ns()
     result = subprocess.run(
@@ -126,6 +206,7 @@ def take_run(
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
     cpu_ns = server.cpu_ns() - before_ns
+    audience.leave()
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     if result.returncode != 0 or len(rows) != 1:
         raise RuntimeError(f"{test.name} on {server.name}: {result.stdout}{result.stderr}")
