@@ -5,8 +5,10 @@ import itertools
 import pytest
 
 from gossamer.engine.doors import WriteFeed
+from gossamer.engine.snapshot_door import SnapshotDoor
 from gossamer.persistence.aof_format import ChecksumState
 from gossamer.persistence.aof_loading import AofLoadError, prepare
+from gossamer.rdb.writer import Writer
 from persistence.aof_content import (
     BASE_AOF,
     BASE_RDB,
@@ -142,6 +144,39 @@ def test_nothing_is_fed_counted_or_left_behind() -> None:
     assert engine.feeds == [spy]
     assert engine.commands[b"set"].calls == 0
     assert (engine.clients, engine.running, engine.blocking.clients) == ({}, None, {})
+
+
+class SavingDoor(SnapshotDoor):
+    saved = False
+
+    def on_flushed_all(self) -> None:
+        self.saved = True
+
+
+def test_a_flushall_from_the_past_saves_no_snapshot() -> None:
+    loader = files(first=SET_A + command(b"FLUSHALL") + SET_B)
+    door = SavingDoor()
+    loader.engine.snapshots = door
+    loader.load()
+    assert loader.engine.keyspace.size() == 1
+    assert not door.saved and loader.engine.snapshots is door
+
+
+def test_function_libraries_of_a_base_are_there_before_the_commands_behind_it() -> None:
+    code = b"#!lua name=%s\nredis.register_function('%s', function() return 1 end)"
+    pieces: list[bytes] = []
+    writer = Writer(pieces.append)
+    writer.begin()
+    for name in (b"first", b"second"):
+        writer.function(code % (name, name))
+    writer.end()
+    loader = files(
+        rdb=b"".join(pieces),
+        first=command(b"FUNCTION", b"DELETE", b"first")
+        + command(b"FUNCTION", b"LOAD", code % (b"third", b"third")),
+    )
+    loader.load()
+    assert sorted(loader.engine.functions.libraries) == [b"second", b"third"]
 
 
 def test_a_unit_runs_when_its_exec_has_been_read() -> None:

@@ -21,6 +21,7 @@ from gossamer.engine.client import Client
 from gossamer.engine.config import Config
 from gossamer.engine.doors import WriteFeed
 from gossamer.engine.engine import Engine
+from gossamer.engine.snapshot_door import SnapshotDoor
 from gossamer.persistence.aof_format import COMMAND, NEED_MORE, AofScanner, ChecksumState
 from gossamer.persistence.doors import Disk, EventLog, InputFile
 from gossamer.persistence.loading import SnapshotLoading
@@ -35,12 +36,10 @@ from gossamer.persistence.manifest import (
     store_manifest,
 )
 from gossamer.rdb.format import MAGIC_REDIS, MAGIC_VALKEY
-from gossamer.resp.writer import ReplyWriter
 
 STEP_BYTES: Final = 2 << 20
 READ_BYTES: Final = 1 << 18
 REPLY_KEPT_BYTES: Final = 1 << 16
-AOF_CLIENT_ID: Final = -1
 
 
 class AofLoadError(GossamerError):
@@ -80,9 +79,7 @@ class AofClient:
         self.engine: Engine = engine
         self.log: EventLog = log
         self.file_name: str = file_name
-        self.client: Client = Client(
-            engine, engine.keyspace, ReplyWriter(engine.limits.compat), i64(AOF_CLIENT_ID)
-        )
+        self.client: Client = engine.new_hidden_client()
         self.client.deny_blocking = True
         self.unit: list[list[bytes]] | None = None  # since MULTI
         self.commands: i64 = 0
@@ -170,9 +167,9 @@ class AofClient:
 class AofLoading:
     """One data set that is being loaded. `step` until it is True; `close` if that is never reached.
 
-    When it is done: `base_bytes` and `current_bytes` say how long the base and all files are now, `functions` holds
-    the code of function libraries, `last_checksums` the running check sum of the last increment, for who goes on
-    writing it (None where there is no increment). The snapshot's counts are `keys_loaded` and `keys_expired`.
+    When it is done: `base_bytes` and `current_bytes` say how long the base and all files are now, `last_checksums`
+    is the running check sum of the last increment, for who goes on writing it (None where there is no increment).
+    `keys_loaded` counts those of a snapshot; its function libraries are loaded into the engine.
     """
 
     def __init__(self, engine: Engine, disk: Disk, config: Config, log: EventLog, manifest: Manifest) -> None:
@@ -193,7 +190,6 @@ class AofLoading:
                 self.base_bytes = self.sizes[i]
         self.current_bytes: i64 = self.total_bytes
         self.passed_bytes: i64 = 0  # of the files that are loaded
-        self.functions: list[bytes] = []
         self.keys_loaded: i64 = 0
         self.commands: i64 = 0
         self.last_checksums: ChecksumState | None = None
@@ -244,6 +240,8 @@ class AofLoading:
         feeds = engine.feeds
         nobody: list[WriteFeed] = []
         engine.feeds = nobody
+        snapshots = engine.snapshots
+        engine.snapshots = SnapshotDoor()  # a FLUSHALL from the past must not save
         running = engine.running
         try:
             stop: i64 = self.loaded_bytes() + limit_bytes
@@ -251,6 +249,7 @@ class AofLoading:
                 self.advance(stop)
         finally:
             engine.feeds = feeds
+            engine.snapshots = snapshots
             engine.running = running
         return self.done
 
@@ -356,8 +355,13 @@ class AofLoading:
                 f"Error reading the {part} {file.name}, AOF loading aborted: {error}"
             ) from error
         report = snapshot.report()
-        self.functions = snapshot.target.functions
         self.keys_loaded = report.keys_loaded
+        try:
+            self.engine.functions.load_all(snapshot.target.functions)
+        except CommandError as refused:
+            raise AofLoadError(
+                f"Error reading a function library of {file.name}, AOF loading aborted: {shown(refused.message)}"
+            ) from refused
         self.log.notice(
             f"Done loading RDB, keys loaded: {report.keys_loaded}, keys expired: {report.keys_expired}."
         )
