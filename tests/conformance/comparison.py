@@ -125,6 +125,66 @@ def elements_of_exec(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool
     return True
 
 
+UNIX_TIME_MS = 1_000_000_000_000  # numbers above are points in time, which two servers see a little apart
+
+
+def close_in_time(ours: Reply, theirs: Reply, tolerance_ms: int = 5000) -> bool:
+    """The same but for points in time."""
+    if ours.raw == theirs.raw:
+        return True
+    if isinstance(ours.value, int) and isinstance(theirs.value, int):
+        both_times = min(ours.value, theirs.value) > UNIX_TIME_MS
+        return both_times and abs(ours.value - theirs.value) <= tolerance_ms
+    mine, other = ours.items(), theirs.items()
+    if ours.kind != theirs.kind or len(mine) != len(other) or not mine:
+        return False
+    return all(close_in_time(a, b, tolerance_ms) for a, b in zip(mine, other, strict=True))
+
+
+def points_in_time(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    return close_in_time(ours, theirs)
+
+
+def generated_id(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """XADD with `*`: any id."""
+    return b"*" in argv and same_kind(argv, ours, theirs)
+
+
+def pending(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """XPENDING with a range: equal but for the idle time."""
+    if ours.kind != theirs.kind or len(ours.items()) != len(theirs.items()):
+        return False
+    for mine, other in zip(ours.items(), theirs.items(), strict=True):
+        ours_of, theirs_of = mine.items(), other.items()
+        if len(ours_of) != 4 or len(theirs_of) != 4:
+            return False
+        for i in range(4):
+            if i == 2 and not within(5000)((), ours_of[i], theirs_of[i]):
+                return False
+            if i != 2 and ours_of[i].raw != theirs_of[i].raw:
+                return False
+    return True
+
+
+def idle_consumers(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """XINFO CONSUMERS: equal but for the idle times."""
+    if len(ours.items()) != len(theirs.items()):
+        return False
+    for mine, other in zip(ours.items(), theirs.items(), strict=True):
+        names, others = mine.items(), other.items()
+        if mine.kind != other.kind or len(names) != len(others):
+            return False
+        for i in range(0, len(names), 2):
+            if names[i].raw != others[i].raw:
+                return False
+            if names[i + 1].raw != others[i + 1].raw:
+                if names[i].value not in (b"idle", b"inactive"):
+                    return False
+                if not within(5000)((), names[i + 1], others[i + 1]):
+                    return False
+    return True
+
+
 RULES: dict[bytes, Rule] = {
     # Order is nobody's promise.
     b"KEYS": unordered,
@@ -160,6 +220,10 @@ RULES: dict[bytes, Rule] = {
     b"OBJECT IDLETIME": within(2),
     b"OBJECT FREQ": within(6),
     b"TIME": same_length,
+    b"XADD": generated_id,
+    b"XPENDING": pending,
+    b"XINFO STREAM": points_in_time,
+    b"XINFO CONSUMERS": idle_consumers,
     b"LASTSAVE": same_kind,
     # Identity and measures of the process.
     b"CLIENT ID": same_kind,
@@ -184,6 +248,8 @@ RULES: dict[bytes, Rule] = {
     b"OBJECT HELP": help_text,
     b"PUBSUB HELP": help_text,
     b"SLOWLOG HELP": help_text,
+    b"XGROUP HELP": help_text,
+    b"XINFO HELP": help_text,
     b"LATENCY HELP": help_text,
     b"MEMORY HELP": help_text,
     b"DEBUG HELP": help_text,

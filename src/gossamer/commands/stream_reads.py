@@ -118,7 +118,7 @@ def parse_read_options(session: Session, argv: list[bytes], grouped: bool) -> Re
         elif word == b"STREAMS" and more > 0:
             options.keys_at = i + 1
             if more & 1:
-                raise CommandError(unbalanced(grouped))
+                raise CommandError(unbalanced(session, grouped))
             options.stream_count = more >> 1
         elif word == b"GROUP" and more >= 2:
             if not grouped:
@@ -140,10 +140,14 @@ def parse_read_options(session: Session, argv: list[bytes], grouped: bool) -> Re
     return options
 
 
-def unbalanced(grouped: bool) -> bytes:
-    name = b"xreadgroup" if grouped else b"xread"
-    symbol = b">" if grouped else b"$"
-    text = b"ERR Unbalanced '" + name + b"' list of streams: for each stream key an ID or '"
+def unbalanced(session: Session, grouped: bool) -> bytes:
+    if session.limits.compat < 72:
+        name, symbol = b"XREAD", b"$"
+    elif grouped:
+        name, symbol = b"'xreadgroup'", b">"
+    else:
+        name, symbol = b"'xread'", b"$"
+    text = b"ERR Unbalanced " + name + b" list of streams: for each stream key an ID or '"
     return text + symbol + b"' must be specified."
 
 

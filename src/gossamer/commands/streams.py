@@ -42,6 +42,7 @@ _NEGATIVE_LIMIT: Final = b"ERR The LIMIT argument must be >= 0."
 _LIMIT_ALONE: Final = b"ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
 _LIMIT_OF_EXACT: Final = b"ERR syntax error, LIMIT cannot be used without the special ~ option"
 _NO_STRATEGY: Final = b"ERR syntax error, XTRIM must be called with at least one trimming strategy"
+_NO_STRATEGY_70: Final = b"ERR syntax error, XTRIM must be called with a trimming strategy"
 _ID_TOO_LOW: Final = b"ERR The ID specified in XADD is equal or smaller than the target stream top item"
 _ID_ZERO: Final = b"ERR The ID specified in XADD must be greater than 0-0"
 _EXHAUSTED: Final = b"ERR The stream has exhausted the last possible ID, unable to add more items"
@@ -157,7 +158,7 @@ def check_limit(session: Session, options: AddOptions, adds: bool) -> None:
     if options.limit > 0 and options.strategy == TRIM_NOT:
         raise CommandError(_LIMIT_ALONE)
     if not adds and options.strategy == TRIM_NOT:
-        raise CommandError(_NO_STRATEGY)
+        raise CommandError(_NO_STRATEGY_70 if session.limits.compat < 72 else _NO_STRATEGY)
     if obeys(session):
         options.limit = 0
     elif options.limit_given:
