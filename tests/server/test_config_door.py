@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from gossamer.persistence.doors import Disk
 from gossamer.server.config_door import FileSystemDoor
 
 
@@ -22,6 +23,21 @@ def test_a_failed_replacement_leaves_the_old_file(tmp_path):
     with pytest.raises(OSError):
         FileSystemDoor().replace_file(os.fsencode(tmp_path / "a.conf"), b"new")
     assert os.listdir(tmp_path) == ["a.conf"]
+
+
+class FullDisk(Disk):
+    def create(self, name):
+        raise OSError(28, "No space left on device")
+
+    def remove(self, name):
+        pass
+
+
+def test_a_file_is_replaced_through_the_port_that_tests_can_break(tmp_path):
+    (tmp_path / "a.conf").write_bytes(b"old")
+    with pytest.raises(OSError, match="No space left"):
+        FileSystemDoor(FullDisk()).replace_file(os.fsencode(tmp_path / "a.conf"), b"new")
+    assert (tmp_path / "a.conf").read_bytes() == b"old"
 
 
 def test_patterns_are_expanded_in_order_and_plain_paths_are_not_looked_up(tmp_path):
