@@ -56,9 +56,9 @@ CHECKSUM_LINE_BYTES: Final = 42
 ANNOTATION_MAX_BYTES: Final = 1023
 MAX_ARGUMENTS: Final = 0x7FFFFFFF
 
-_CHECKSUM_MARK: Final = b"#CRC64:"
+CHECKSUM_MARK: Final = b"#CRC64:"
 _CHECKSUM_SHAPE: Final = b"#CRC64:hhhhhhhhhhhhhhhh:hhhhhhhhhhhhhhhh\r\n"
-_DAMAGED_MAX_BYTES: Final = 8  # so many bytes may differ from the shape in what was a check sum line once
+DAMAGED_MAX_BYTES: Final = 8  # so many bytes may differ from the shape in what was a check sum line once
 _TIMESTAMP_MARK: Final = b"#TS:"
 _INCOMPLETE: Final = -1
 _DIGITS_MAX: Final = 18
@@ -333,13 +333,13 @@ class AofScanner:
         line = self.buffer[start : end + 1]
         self.end_offset = self.origin + end + 1
         kind: i64 = OTHER_ANNOTATION
-        if line.startswith(_CHECKSUM_MARK):
+        if line.startswith(CHECKSUM_MARK):
             self._check_sum(line)
             kind = CHECKSUM
         elif line.startswith(_TIMESTAMP_MARK) and is_timestamp(line):
             self.timestamp_s = int(line[4:-2])
             kind = TIMESTAMP
-        elif has_checksum_shape(line, _DAMAGED_MAX_BYTES):
+        elif has_checksum_shape(line, DAMAGED_MAX_BYTES):
             raise self._fail("Check sum line is damaged", start)
         self.position = end + 1
         if self.unit_start < 0:
@@ -390,19 +390,19 @@ class AofScanner:
         if self.remaining > 0 or self.position >= i64(len(self.buffer)) or self.buffer[self.position] != 35:
             return
         rest = self.buffer[self.position :]
-        if has_checksum_shape(rest[:CHECKSUM_LINE_BYTES], _DAMAGED_MAX_BYTES):
+        if has_checksum_shape(rest[:CHECKSUM_LINE_BYTES], DAMAGED_MAX_BYTES):
             raise self._fail("Check sum line is damaged", self.position)
-        if rest.startswith(_CHECKSUM_MARK) and not self._sums_at_item().expected_line().startswith(rest):
+        if rest.startswith(CHECKSUM_MARK) and not self._sums_at_item().expected_line().startswith(rest):
             raise self._fail("Torn check sum line does not belong here", self.position)
 
     def _look_for_line(self, data: bytes, origin: i64, start: i64) -> None:
         """Look for a check sum line that states its own place; `origin` is where `data` begins in the file."""
-        at: i64 = data.find(_CHECKSUM_MARK, start)
+        at: i64 = data.find(CHECKSUM_MARK, start)
         while at >= 0 and self.line_behind < 0:
             line = data[at : at + CHECKSUM_LINE_BYTES]
             if has_checksum_shape(line, 0) and line[7:23] == b"%016x" % int(origin + at):
                 self.line_behind = origin + at
-            at = data.find(_CHECKSUM_MARK, at + 1)
+            at = data.find(CHECKSUM_MARK, at + 1)
 
     # -- memory -------------------------------------------------------------------------------------------
 
