@@ -11,7 +11,14 @@ from typing import Final
 
 SERVE_HELP: Final = "start a server; takes what redis-server takes: [file.conf] [--directive value ...] [-]"
 
-SUBCOMMANDS: Final = (("serve", SERVE_HELP),)
+CHECK_RDB_HELP: Final = "say what an RDB file holds, or what is wrong with it, where, and what is left"
+CHECK_AOF_HELP: Final = "the same for an append only file, its manifest or its directory; repair a torn end"
+
+SUBCOMMANDS: Final = (
+    ("serve", SERVE_HELP),
+    ("check-rdb", CHECK_RDB_HELP),
+    ("check-aof", CHECK_AOF_HELP),
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,6 +45,14 @@ def find(name: str) -> Callable[[list[str]], int] | None:
         from gossamer.server.main import run
 
         return run
+    if name == "check-rdb":
+        from gossamer.cli.check import check_rdb
+
+        return check_rdb
+    if name == "check-aof":
+        from gossamer.cli.check import check_aof
+
+        return check_aof
     return None
 
 
