@@ -60,7 +60,7 @@ def test_what_it_cannot_do_is_refused_clearly(word):
 @pytest.mark.parametrize(
     "demand",
     [
-        "--appendonly yes", "--replicaof localhost 1", "--cluster-enabled yes", "--user a on", "--aclfile x",
+        "--appendonly yes", "--replicaof localhost 1", "--cluster-enabled yes",
         "--loadmodule /m.so",
     ],
 )  # fmt: skip

@@ -67,6 +67,10 @@ class Session:
         """AOF and replicas are to see nothing of this command."""
         self.propagated = []
 
+    def reads_every_key(self, argv: list[bytes]) -> bool:
+        """Whether the running request may read keys that are not among its arguments (SORT BY, GET)."""
+        return True
+
     def may_serve(self, key: bytes) -> bool:
         """Whether a command that takes from the first of several keys may look at this one."""
         return self.ready_key is None or self.ready_key == key

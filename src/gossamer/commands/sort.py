@@ -26,6 +26,8 @@ from gossamer.keyspace.events import NOTIFY_GENERIC, NOTIFY_LIST
 from gossamer.resp.errors import SYNTAX, WRONGTYPE
 
 _NO_WEIGHT: Final = b"ERR One or more scores can't be converted into double"
+_BY_DENIED: Final = b"ERR BY option of SORT denied due to insufficient ACL permissions."
+_GET_DENIED: Final = b"ERR GET option of SORT denied due to insufficient ACL permissions."
 _BLANKS: Final = b" \t\n\v\f\r"
 _ELEMENT: Final = b"#"
 
@@ -45,7 +47,7 @@ class SortRequest:
         self.store: bytes | None = None
 
 
-def parse_sort(argv: list[bytes], may_store: bool) -> SortRequest:
+def parse_sort(session: Session, argv: list[bytes], may_store: bool) -> SortRequest:
     """Read the arguments; raises CommandError."""
     request = SortRequest()
     n: i64 = len(argv)
@@ -71,8 +73,12 @@ def parse_sort(argv: list[bytes], may_store: bool) -> SortRequest:
             request.by = argv[i]
             if b"*" not in argv[i]:
                 request.unsorted = True
+            elif not session.reads_every_key(argv):
+                raise CommandError(_BY_DENIED)
         elif word == b"GET" and left >= 1:
             i += 1
+            if not session.reads_every_key(argv):
+                raise CommandError(_GET_DENIED)
             request.get.append(argv[i])
         else:
             raise CommandError(SYNTAX)
@@ -194,7 +200,7 @@ def chosen_elements(session: Session, key: bytes, request: SortRequest) -> list[
 
 
 def sort_key(session: Session, argv: list[bytes], may_store: bool) -> None:
-    request = parse_sort(argv, may_store)
+    request = parse_sort(session, argv, may_store)
     elements = chosen_elements(session, argv[1], request)
     if request.store is not None:
         store_result(session, request.store, elements, request.get)

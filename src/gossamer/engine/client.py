@@ -15,6 +15,7 @@ from mypy_extensions import i64
 
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command
+from gossamer.engine.acl import User
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.resp.writer import ReplyWriter
 
@@ -28,6 +29,7 @@ GATE_SUBSCRIBED: Final = 1 << 2
 GATE_REPLY: Final = 1 << 3  # CLIENT REPLY OFF or SKIP
 GATE_NO_TOUCH: Final = 1 << 4
 GATE_CLOSING: Final = 1 << 5
+GATE_ACL: Final = 1 << 6  # its user may not do everything
 
 REPLY_ON: Final = 0
 REPLY_OFF: Final = 1
@@ -77,7 +79,7 @@ class Client(Session):
         self.door: ClientDoor = ClientDoor()
         self.gate: i64 = 0
         self.authenticated: bool = True
-        self.user: bytes = b"default"
+        self.user: User = engine.acl.default
         self.name: bytes = b""
         self.library_name: bytes = b""
         self.library_version: bytes = b""
@@ -133,6 +135,19 @@ class Client(Session):
         for push in self.kept_pushes:
             self.reply.raw(push)
         self.kept_pushes = []
+
+    def act_as(self, user: User, authenticated: bool) -> None:
+        """Belong to a user from now on, who has logged in or not."""
+        self.user = user
+        self.authenticated = authenticated
+        self.set_gate(GATE_AUTHENTICATION, not authenticated)
+        self.set_gate(GATE_ACL, not user.unrestricted)
+
+    def reads_every_key(self, argv: list[bytes]) -> bool:
+        command = self.last_command
+        if self.gate & GATE_ACL == 0 or command is None:
+            return True
+        return self.user.reads_every_key(command, argv)
 
     def mark_pending(self) -> None:
         """Its reply buffer has bytes to send at the end of the loop iteration."""

@@ -7,6 +7,7 @@ from mypy_extensions import i64
 from gossamer.base.errors import CommandError
 from gossamer.base.numbers import is_int64, to_int64
 from gossamer.commands.table import Command
+from gossamer.engine.acl import User
 from gossamer.engine.client import REPLY_OFF, REPLY_ON, REPLY_SKIP, Client
 from gossamer.engine.client_text import client_line, client_type
 from gossamer.engine.connection_commands import checked_client_name
@@ -172,7 +173,7 @@ class KillFilter:
         self.kind = b""
         self.address = b""
         self.local_address = b""
-        self.user = b""
+        self.user: User | None = None
         self.max_age_s: i64 = 0
         self.skip_me = True
 
@@ -182,7 +183,7 @@ class KillFilter:
             or (self.kind and client_type(client) != self.kind)
             or (self.address and client.address != self.address)
             or (self.local_address and client.local_address != self.local_address)
-            or (self.user and client.user != self.user)
+            or (self.user is not None and client.user is not self.user)
             or (self.max_age_s and (now_us - client.created_us) // 1_000_000 < self.max_age_s)
         )
 
@@ -213,9 +214,9 @@ def parse_kill_filter(client: Client, argv: list[bytes]) -> KillFilter:
         elif option == b"laddr":
             wanted.local_address = value
         elif option == b"user":
-            if value != b"default":
+            wanted.user = client.engine.acl.users.get(value)
+            if wanted.user is None:
                 raise CommandError(b"ERR No such user '" + value + b"'")
-            wanted.user = value
         elif option == b"skipme" and value.lower() in (b"yes", b"no"):
             wanted.skip_me = value.lower() == b"yes"
         else:

@@ -77,7 +77,7 @@ def client_line(client: Client, now_us: i64) -> bytes:
         (b"tot-mem", CLIENT_FIXED_BYTES + pending + unsent + buffered),
         (b"events", b"rw" if unsent else b"r"),
         (b"cmd", command),
-        (b"user", client.user),
+        (b"user", client.user.name),
         (b"redir", -1),
         (b"resp", client.reply.protocol),
     ]

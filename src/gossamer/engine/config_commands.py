@@ -126,12 +126,15 @@ class EngineSettings:
         config.on_change("maxmemory-policy", self.take_policy)
         config.on_change("maxmemory", self.take_memory_limit)
         config.on_change("requirepass", self.take_password)
+        config.on_change("acllog-max-len", self.take_acl)
+        config.on_change("acl-pubsub-default", self.take_acl)
         self.take_thresholds()
         self.take_events()
         self.take_latency_tracking()
         self.take_policy()
         self.take_memory_limit()
         self.take_password()
+        self.take_acl()
 
     def take_thresholds(self) -> None:
         config = self.config
@@ -156,8 +159,12 @@ class EngineSettings:
         self.engine.set_gate(GATE_MEMORY, self.config.number("maxmemory") != 0)
 
     def take_password(self) -> None:
-        self.engine.password = self.config.text("requirepass")
-        self.engine.requires_password = self.engine.password != b""
+        self.engine.acl.set_default_password(self.config.text("requirepass"))
+
+    def take_acl(self) -> None:
+        acl = self.engine.acl
+        acl.log.set_max_len(self.config.number("acllog-max-len"))
+        acl.all_channels_at_first = self.config.choice("acl-pubsub-default") == b"allchannels"
 
 
 def connect_config(engine: Engine, config: Config) -> None:

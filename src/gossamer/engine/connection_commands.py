@@ -1,6 +1,5 @@
 """Commands about the connection itself: PING, ECHO, AUTH, HELLO, SELECT, QUIT, RESET."""
 
-import hmac
 from typing import Final
 
 from mypy_extensions import i64
@@ -8,7 +7,9 @@ from mypy_extensions import i64
 from gossamer.base.errors import CommandError
 from gossamer.base.numbers import is_int64, to_int64
 from gossamer.commands.table import Command
-from gossamer.engine.client import GATE_AUTHENTICATION, REPLY_OFF, REPLY_ON, Client
+from gossamer.engine.acl import DEFAULT_USER
+from gossamer.engine.acl_access import act_as_default, log_in
+from gossamer.engine.client import REPLY_OFF, REPLY_ON, Client
 from gossamer.resp.errors import DB_OUT_OF_RANGE, INVALID_DB_INDEX, NOT_INTEGER, SYNTAX, wrong_arity
 from gossamer.resp.personality import Personality
 
@@ -51,36 +52,18 @@ def quit_command(client: Client, argv: list[bytes]) -> None:
     client.close_soon()
 
 
-def passwords_equal(given: bytes, wanted: bytes) -> bool:
-    """Compare in a time that tells nothing of the content."""
-    return hmac.compare_digest(given, wanted)
-
-
-def authenticate(client: Client, user: bytes, password: bytes) -> bool:
-    """Log the client in as the default user if the password is right."""
-    engine = client.engine
-    accepted = user == b"default"
-    if accepted and engine.requires_password:
-        accepted = passwords_equal(password, engine.password)
-    if accepted:
-        client.authenticated = True
-        client.user = user
-        client.set_gate(GATE_AUTHENTICATION, False)
-    return accepted
-
-
 def auth(client: Client, argv: list[bytes]) -> None:
     if len(argv) > 3:
         raise CommandError(SYNTAX)
     if len(argv) == 2:
-        if not client.engine.requires_password:
+        if client.engine.acl.default.needs_no_password:
             raise CommandError(
                 b"ERR AUTH <password> called without any password configured for the default user. "
                 b"Are you sure your configuration is correct?"
             )
-        accepted = authenticate(client, b"default", argv[1])
+        accepted = log_in(client, argv, DEFAULT_USER, argv[1])
     else:
-        accepted = authenticate(client, argv[1], argv[2])
+        accepted = log_in(client, argv, argv[1], argv[2])
     if not accepted:
         raise CommandError(WRONG_PASSWORD)
     client.reply.ok()
@@ -115,7 +98,7 @@ def hello(client: Client, argv: list[bytes]) -> None:
             password = argv[i + 2]
             i += 3
             if client.limits.compat == 70:
-                if not authenticate(client, user, password):
+                if not log_in(client, argv, user, password):
                     raise CommandError(WRONG_PASSWORD)
                 password = None
         elif option == b"setname" and more >= 1:
@@ -126,7 +109,7 @@ def hello(client: Client, argv: list[bytes]) -> None:
                 client.name = name
         else:
             raise CommandError(b"ERR Syntax error in HELLO option '" + argv[i] + b"'")
-    if password is not None and not authenticate(client, user, password):
+    if password is not None and not log_in(client, argv, user, password):
         raise CommandError(WRONG_PASSWORD)
     if not client.authenticated:
         raise CommandError(
@@ -171,14 +154,11 @@ def reset(client: Client, argv: list[bytes]) -> None:
     client.db = client.keyspace.databases[0]
     client.reply.protocol = 2
     client.name = b""
-    client.user = b"default"
     client.no_evict = False
     client.set_no_touch(False)
     if client.reply_mode == REPLY_OFF:
         client.set_reply_mode(REPLY_ON)
-    if engine.requires_password:
-        client.authenticated = False
-        client.set_gate(GATE_AUTHENTICATION, True)
+    act_as_default(client)
     client.reply.simple(b"RESET")
 
 

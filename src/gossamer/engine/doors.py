@@ -55,6 +55,10 @@ class EngineHooks:
         """DEBUG RELOAD: save, empty and load the data set; the error reply where that failed."""
         return b"ERR this server has no files"
 
+    def random_bytes(self, count: int) -> bytes:
+        """Bytes that nobody can guess (ACL GENPASS)."""
+        raise NotImplementedError("this engine has no source of secrets")
+
     def sleep(self, seconds: float) -> None:
         """Let everybody wait (DEBUG SLEEP)."""
 

@@ -20,6 +20,7 @@ from gossamer.base.limits import Limits
 from gossamer.base.quoting import quote
 from gossamer.base.rng import Random64
 from gossamer.commands.table import (
+    ADMIN,
     ALLOW_BUSY,
     DENYOOM,
     LOADING,
@@ -31,8 +32,11 @@ from gossamer.commands.table import (
     Command,
     build_table,
 )
+from gossamer.engine.acl import Acl
+from gossamer.engine.acl_access import act_as_default, refusal_text, without_secrets
 from gossamer.engine.blocking import Blocking, awaited_type
 from gossamer.engine.client import (
+    GATE_ACL,
     GATE_AUTHENTICATION,
     GATE_CLOSING,
     GATE_MULTI,
@@ -91,6 +95,7 @@ class Engine(KeyspaceListener):
         self.recent_name: bytes = b""  # the name looked up last, as it was spelled, and what it named
         self.recent_command: Command | None = None
         self.gate: i64 = 0
+        self.acl: Acl = Acl(int(limits.compat))
         self.clients: dict[i64, Client] = {}
         self.next_client_id: i64 = 1
         self.pending: list[Client] = []
@@ -110,8 +115,6 @@ class Engine(KeyspaceListener):
         self.running: Client | None = None
         self.call_depth: i64 = 0
         self.in_transaction: bool = False
-        self.requires_password: bool = False
-        self.password: bytes = b""
         self.personality: Personality = personality_of(int(limits.compat))
         self.paused_until_ms: i64 = 0
         self.pause_writes_only: bool = False
@@ -127,9 +130,7 @@ class Engine(KeyspaceListener):
         """A client that is connected now."""
         client = Client(self, self.keyspace, ReplyWriter(self.limits.compat), self.next_client_id)
         self.next_client_id += 1
-        if self.requires_password:
-            client.authenticated = False
-            client.gate |= GATE_AUTHENTICATION
+        act_as_default(client)
         self.clients[client.client_id] = client
         return client
 
@@ -174,6 +175,7 @@ class Engine(KeyspaceListener):
     def add_commands(self, commands: tuple[Command, ...]) -> None:
         """Put a group into the table, as far as the version that is answered as has its commands."""
         self.commands.update(build_table((commands,), int(self.limits.compat)))
+        self.acl.add_commands(self.commands)
 
     # -- the path of a command ----------------------------------------------------------------------------
 
@@ -289,6 +291,7 @@ class Engine(KeyspaceListener):
     def note_slow(self, client: Client, command: Command, argv: list[bytes], elapsed_us: i64) -> None:
         """Slow log and latency monitor, each by its own threshold."""
         if command.flags & SKIP_SLOWLOG == 0 and client.block_keys is None:
+            argv = without_secrets(command, argv, int(self.limits.compat))
             self.slowlog.note(argv, elapsed_us, self.now_us, client.address, client.name)
             self.latency.note(b"command", elapsed_us // 1000, self.now_us // 1_000_000)
 
@@ -314,7 +317,7 @@ class Engine(KeyspaceListener):
         elif wrote:
             self.add_effect(db_index, argv)
         if self.call_depth == 0:
-            self.flush_effects()
+            self.flush_effects(len(self.effects) > 1 and argv[0].lower() not in TOUCHING_ARBITRARY_KEYS)
 
     def add_effect(self, db_index: i64, argv: list[bytes]) -> None:
         self.effects.append(argv)
@@ -332,8 +335,8 @@ class Engine(KeyspaceListener):
         del self.effects[mark:]
         del self.effect_databases[mark:]
 
-    def flush_effects(self) -> None:
-        """Hand the effects collected so far to the feeds, as one unit."""
+    def flush_effects(self, as_unit: bool) -> None:
+        """Hand the effects collected so far to the feeds, as one unit or each alone."""
         effects = self.effects
         if not effects:
             return
@@ -342,7 +345,7 @@ class Engine(KeyspaceListener):
         self.effect_databases = []
         n: i64 = len(effects)
         for feed in self.feeds:
-            if n > 1:
+            if as_unit:
                 feed.begin()
             for i in range(n):
                 db_index: i64 = databases[i]
@@ -350,7 +353,7 @@ class Engine(KeyspaceListener):
                     feed.feed(db_index, effects[i])
                 else:
                     feed.feed_message(~db_index, effects[i])
-            if n > 1:
+            if as_unit:
                 feed.end()
 
     # -- gates --------------------------------------------------------------------------------------------
@@ -379,7 +382,14 @@ class Engine(KeyspaceListener):
         if client.gate & GATE_CLOSING:
             return False
         if client.gate & GATE_AUTHENTICATION and not flags & NO_AUTH:
-            return self.refuse(client, command, NO_AUTH_ERROR)
+            if self.acl.default_needs_login():
+                return self.refuse(client, command, NO_AUTH_ERROR)
+        if client.queued is not None and flags & NO_MULTI:
+            return self.refuse(client, command, b"ERR Command not allowed inside a transaction")
+        if client.gate & GATE_ACL:
+            denied = refusal_text(self, client, command, argv)
+            if denied is not None:
+                return self.refuse(client, command, denied)
         if self.gate & GATE_MEMORY and not self.admit_memory(client, flags):
             return self.refuse(client, command, OUT_OF_MEMORY)
         if self.gate & GATE_DISK_ERROR and (flags & WRITE or command.name == b"ping"):
@@ -400,8 +410,6 @@ class Engine(KeyspaceListener):
             return self.refuse(client, command, LOADING_ERROR)
         if self.gate & GATE_BUSY and not flags & ALLOW_BUSY:
             return self.refuse(client, command, self.scripts.busy_error())
-        if client.queued is not None and flags & NO_MULTI:
-            return self.refuse(client, command, b"ERR Command not allowed inside a transaction")
         if client.queued is not None and command.name in UNSUBSCRIBING and self.limits.compat >= 80:
             if not client.gate & GATE_SUBSCRIBED:
                 return self.refuse(client, command, not_subscribed(command.name))
@@ -415,8 +423,8 @@ class Engine(KeyspaceListener):
             client.paused = True
             self.paused_clients.append(client)
             return False
-        if self.gate & GATE_MONITORS and not flags & SKIP_MONITOR:
-            self.feed_monitors(client, argv)
+        if self.gate & GATE_MONITORS and not flags & (SKIP_MONITOR | ADMIN):
+            self.feed_monitors(client, without_secrets(command, argv, int(self.limits.compat)))
         self.state.touches = client.gate & GATE_NO_TOUCH == 0 or command.name == b"touch"
         return True
 
@@ -522,6 +530,10 @@ class Engine(KeyspaceListener):
         outer = self.running
         self.running = client
         try:
+            if client.gate & GATE_ACL and self.limits.compat >= 72:
+                denied = refusal_text(self, client, command, argv)
+                if denied is not None:
+                    raise CommandError(denied)
             function(client, argv)
         except CommandError as error:
             client.reply.out.truncate(mark)
@@ -579,7 +591,7 @@ class Engine(KeyspaceListener):
             lazily: i64 = limits.lazyfree_lazy_eviction if evicted else limits.lazyfree_lazy_expire
             self.add_effect(db_index, [b"UNLINK" if lazily else b"DEL", key])
             if self.running is None:
-                self.flush_effects()
+                self.flush_effects(False)
 
     def on_ready(self, key: bytes, db_index: i64) -> None:
         if self.blocking.waiting_keys != 0:
@@ -646,6 +658,7 @@ PUBSUB_CONTEXT: Final = frozenset(
 UNSUBSCRIBING: Final = frozenset((b"unsubscribe", b"punsubscribe", b"sunsubscribe"))
 HTTP_WORDS: Final = frozenset((b"post", b"host:"))
 MULTI_CONTEXT: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
+TOUCHING_ARBITRARY_KEYS: Final = frozenset((b"scan", b"randomkey"))  # due keys that they meet need not go together
 PAUSED_AS_WRITES: Final = frozenset((b"publish", b"spublish", b"pfcount", b"eval", b"evalsha", b"fcall"))
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from gossamer.commands.table import Command
+from gossamer.engine.acl import DENIED_AUTHENTICATION, DENIED_CHANNEL, DENIED_COMMAND, DENIED_KEY
 from gossamer.engine.client import Client
 from gossamer.engine.doors import InfoSource
 from gossamer.engine.engine import Engine
@@ -82,6 +83,11 @@ class EngineFacts(InfoSource):
         facts[b"pubsub_channels"] = len(engine.pubsub.channels)
         facts[b"pubsub_patterns"] = len(engine.pubsub.patterns)
         facts[b"pubsubshard_channels"] = len(engine.pubsub.shard_channels)
+        denials = engine.acl.log.denials
+        facts[b"acl_access_denied_cmd"] = denials[DENIED_COMMAND]
+        facts[b"acl_access_denied_key"] = denials[DENIED_KEY]
+        facts[b"acl_access_denied_auth"] = denials[DENIED_AUTHENTICATION]
+        facts[b"acl_access_denied_channel"] = denials[DENIED_CHANNEL]
         facts[b"total_error_replies"] = statistics.error_replies
         facts[b"total_reads_processed"] = statistics.reads_processed
         facts[b"total_writes_processed"] = statistics.writes_processed

@@ -16,12 +16,13 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
 from gossamer.commands.arguments import integer_argument
-from gossamer.commands.table import DENYOOM, NOSCRIPT, WRITE, Command
+from gossamer.commands.table import DENYOOM, NOSCRIPT, WRITE
+from gossamer.engine.acl_access import refusal_in_script
+from gossamer.engine.client import GATE_ACL, Client
 from gossamer.engine.lua import LuaHost, LuaWorld, ScriptError
 from gossamer.resp.errors import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
-    from gossamer.engine.client import Client
     from gossamer.engine.engine import Engine
 
 # Flags of a script, from its first line.
@@ -264,6 +265,7 @@ class Scripts:
         client = self.client
         client.db = caller.db
         client.user = caller.user
+        client.set_gate(GATE_ACL, caller.gate & GATE_ACL != 0)
         client.reply.protocol = 2
         self.running = running
         engine.call_depth += 1
@@ -316,7 +318,7 @@ class Scripts:
                 return b"-" + refusal + b"\r\n"
         if running.out_of_memory and flags & DENYOOM and not running.wrote:
             return b"-" + OUT_OF_MEMORY + b"\r\n"
-        denied = self.denied(command, argv)
+        denied = refusal_in_script(engine, running.caller, command, argv, True)
         if denied is not None:
             return b"-" + denied + b"\r\n"
         if flags & WRITE:
@@ -329,10 +331,6 @@ class Scripts:
         reply = out.getvalue()
         out.truncate(0)
         return reply
-
-    def denied(self, command: Command, argv: list[bytes]) -> bytes | None:
-        """The error where the caller's user may not run a command; None where it may."""
-        return None
 
     def spelled(self, message: bytes) -> bytes:
         """An error text in the words of the server that we answer as."""
@@ -350,7 +348,9 @@ class Scripts:
         command = self.engine.find_command(argv) if argv else None
         if command is None or len(argv) != len(arguments):
             return b"-ERR Invalid command passed to redis.acl_check_cmd()\r\n"
-        denied = self.denied(command, argv)
+        running = self.running
+        assert running is not None
+        denied = refusal_in_script(self.engine, running.caller, command, argv, False)
         return b":1\r\n" if denied is None else b":0\r\n"
 
     # -- scripts that take too long -----------------------------------------------------------------------

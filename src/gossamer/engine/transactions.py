@@ -6,7 +6,8 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
 from gossamer.commands.table import Command, KeySpec
-from gossamer.engine.client import GATE_MULTI, Client
+from gossamer.engine.acl_access import refusal_at_exec
+from gossamer.engine.client import GATE_ACL, GATE_MULTI, Client
 from gossamer.resp.errors import EXEC_ABORTED
 
 
@@ -60,7 +61,11 @@ def exec_command(client: Client, argv: list[bytes]) -> None:
         for request in queued:
             command = engine.find_command(request)
             assert command is not None, "an unknown command is never queued"
-            engine.call(client, command, request)
+            refusal = refusal_at_exec(engine, client, command, request) if client.gate & GATE_ACL else None
+            if refusal is not None:
+                engine.reject(client, command, refusal)
+            else:
+                engine.call(client, command, request)
     finally:
         engine.call_depth -= 1
         client.deny_blocking = False

@@ -24,6 +24,7 @@ from gossamer.commands import (
 )
 from gossamer.commands.table import Command
 from gossamer.engine import (
+    acl_commands,
     client_commands,
     config_commands,
     connection_commands,
@@ -63,6 +64,7 @@ def all_commands() -> tuple[Command, ...]:
         *sort.COMMANDS,
         *object.COMMANDS,
         *connection_commands.COMMANDS,
+        *acl_commands.COMMANDS,
         *transactions.COMMANDS,
         *introspection.COMMANDS,
         *info.COMMANDS,

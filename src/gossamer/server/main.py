@@ -12,6 +12,7 @@ from typing import Final
 from gossamer import __version__
 from gossamer.base import build
 from gossamer.base.errors import ConfigError
+from gossamer.engine.acl_access import UsersRefused
 from gossamer.engine.config import Config
 from gossamer.engine.config_file import FileError, UnreadableFile, start
 from gossamer.server.config_door import FileSystemDoor
@@ -106,6 +107,10 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
         return 1
     except FileError as error:
         sys.stderr.buffer.write(error.report().encode("utf-8", "surrogateescape"))
+        return 1
+    except UsersRefused as refused:
+        for line in str(refused).splitlines():
+            log.warning(line)
         return 1
     except ConfigError as mistake:
         log.warning(str(mistake))

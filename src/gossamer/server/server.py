@@ -15,6 +15,7 @@ from gossamer.base.clock import Clock
 from gossamer.base.errors import ConfigError
 from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
+from gossamer.engine.acl_access import start_users
 from gossamer.engine.client import GATE_SUBSCRIBED, Client
 from gossamer.engine.config import NORMAL, PUBSUB, Config
 from gossamer.engine.config_commands import EngineSettings, rename_commands
@@ -94,6 +95,9 @@ class ServerEngineHooks(EngineHooks):
     def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
         return self.server.persistence.reload(save, flush, merge)
 
+    def random_bytes(self, count: int) -> bytes:
+        return os.urandom(count)
+
     def sleep(self, seconds: float) -> None:
         time.sleep(max(0.0, seconds))
 
@@ -140,6 +144,7 @@ class Server:
         EngineSettings(self.engine, config).connect()
         self.engine.hooks = ServerEngineHooks(self)
         self.engine.add_commands(all_commands())
+        start_users(self.engine, config)
         rename_commands(self.engine, config)
         self.loop: Loop = Loop(self.engine, new_poller(), ServerLoopHooks(self))
         self.memory: MemoryAccount = MemoryAccount(self.engine)
@@ -217,7 +222,7 @@ class Server:
             statistics.connections_rejected += 1
             refuse(sock, b"-ERR max number of clients reached\r\n")
             return
-        if self.protected and not self.engine.requires_password and not is_unix and not is_loopback(peer):
+        if self.protected and self.engine.acl.default.needs_no_password and not is_unix and not is_loopback(peer):
             statistics.connections_rejected += 1
             refuse(sock, DENIED)
             return

@@ -1,7 +1,7 @@
 """What a configuration may ask for and this version cannot do: refused at the start, never passed over in silence.
 
-A server that ignored these would look right and be wrong: a replica that takes writes, an open door where users
-were declared, data that no log keeps.
+A server that ignored these would look right and be wrong: a replica that takes writes, a cluster of one,
+data that no log keeps.
 """
 
 from typing import Final
@@ -22,10 +22,6 @@ def reasons_not_to_start(config: Config) -> list[str]:
         reasons.append("replicaof: replication is not available in this version")
     if config.flag("cluster-enabled"):
         reasons.append("cluster-enabled: cluster mode is not available in this version")
-    if config.users or config.text("aclfile"):
-        reasons.append(
-            "user, aclfile: access control lists are not available in this version; requirepass is"
-        )
     for _, _, words in config.modules:
         path = words[1].decode("utf-8", "replace")
         reasons.append(f"Can't load module from {path}: modules are not available")
