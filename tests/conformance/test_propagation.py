@@ -28,6 +28,8 @@ GROUPS = (
         "zsets",
         "keys",
         "scan",
+        "streams",
+        "streams_waiting",
     ),
     *("dump", "events", "transactions", "pubsub"),
 )

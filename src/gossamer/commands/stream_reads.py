@@ -166,6 +166,8 @@ def find_wanted(session: Session, argv: list[bytes], options: ReadOptions) -> li
             if options.blocks and argv[id_at] == b"$":
                 argv[id_at] = format_id(stream_id)  # should the command wait, it waits beyond this
             wanted.append(Wanted(key, stream, group, stream_id))
+            if session.ready_key is not None:
+                break  # there a key that is named twice is waited for once
         i += 1
     return wanted
 

@@ -246,13 +246,11 @@ def xadd(session: Session, argv: list[bytes]) -> None:
     session.changed(key, NOTIFY_STREAM, b"xadd")
     if trimmed > 0:
         session.notify(NOTIFY_STREAM, b"xtrim", key)
-    if options.approximate:
-        argv = with_exact_threshold(argv, options, stream)
-        argv[options.id_at] = text
-        session.propagate(argv)
-    elif options.stream_id is None or not options.sequence_given:
-        argv = argv[:]
-        argv[options.id_at] = text
+    generated: bool = options.stream_id is None or not options.sequence_given
+    if generated or options.approximate:
+        argv = with_exact_threshold(argv, options, stream) if options.approximate else argv[:]
+        if generated:
+            argv[options.id_at] = text
         session.propagate(argv)
 
 

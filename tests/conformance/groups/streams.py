@@ -27,7 +27,7 @@ pairs = weighted(
 )
 SMALL_IDS = [f"{ms}-{seq}" for ms in range(1, 9) for seq in range(3)] + [str(ms) for ms in range(1, 9)]
 EDGE_IDS = [
-    "0", "0-0", "0-1", "-", "+", "$", ">", "*", "", "5-", "-5", "5-*", "0-*", "*-1", "5--0", "5--1", " 5", "+5", "005",
+    "0", "0-0", "0-1", "-", "+", "$", ">", "", "5-", "-5", "5-*", "0-*", "*-1", "5--0", "5--1", " 5", "+5", "005",
     "5-07", "5-x", "x", "1-1-1", "18446744073709551615", "18446744073709551616", "18446744073709551615-0",
     "18446744073709551615-18446744073709551615", "9223372036854775807-9223372036854775807", "9223372036854775808",
     "5-18446744073709551615", "5-18446744073709551616", "4611686018427387904-4611686018427387904", "5\x00-1",
@@ -73,6 +73,7 @@ def stream_commands() -> list[Entry]:
         command("XREVRANGE", key, high, low, "COUNT", count, weight=2),
         command("XRANGE", key, low, high, options(("COUNT", integer))),
         command("XDEL", key, many(any_id, 1, 4), weight=6),
+        command("XDEL", key, b"*", weight=1),
         command("XTRIM", key, trimming, weight=2),
         command("XTRIM", key, "MAXLEN", exact, length, weight=2),
         command("XTRIM", key, "MINID", exact, any_id, weight=2),
@@ -118,7 +119,6 @@ def stream_commands() -> list[Entry]:
         command("TYPE", key, weight=1),
         command("COPY", key, key, "REPLACE", weight=2),
         command("RENAME", key, key, weight=1),
-        command("DEBUG RELOAD", mangle=False, weight=1),
     ]  # fmt: skip
 
 
