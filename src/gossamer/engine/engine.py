@@ -542,7 +542,7 @@ class Engine(KeyspaceListener):
         if client.block_keys is not None:
             client.block_keys = None
             client.blocked_until_ms = until_ms
-            if client.propagated is not None:
+            if client.propagated is not None or self.effects:
                 self.collect_effects(client, argv, False)
             return
         self.blocking.release(client)
