@@ -8,6 +8,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from gossamer.datatypes.packed_filling import Filling
 from gossamer.datatypes.value import Value
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import ACCESS_LFU
@@ -30,6 +31,7 @@ class KeyspaceTarget(LoadTarget):
         self.keeps_old: bool = keeps_old  # a key that is there already is passed over, not refused
         self.most_keys: i64 = 0  # no more than the file can hold, whatever it announces
         self.functions: list[bytes] = []
+        self.fillings: list[Filling] = [Filling(database.table) for database in keyspace.databases]
 
     def add(
         self,
@@ -51,13 +53,17 @@ class KeyspaceTarget(LoadTarget):
         expire_ms: i64 = 0
         if expire_at_ms != -1:
             expire_ms = expire_at_ms if expire_at_ms > 0 else 1
-        added: bool = load_entry(self.keyspace.databases[db_index], key, value, expire_ms, access)
+        added: bool = load_entry(
+            self.keyspace.databases[db_index], self.fillings[db_index], key, value, expire_ms, access
+        )
         return added or self.keeps_old
 
     def expect(self, db_index: i64, keys: i64, expires: i64) -> None:
         if keys > self.most_keys:
             keys = self.most_keys
-        self.keyspace.databases[db_index].table.reserve(keys)
+        table = self.keyspace.databases[db_index].table
+        table.reserve(keys)
+        self.fillings[db_index] = Filling(table)
 
     def add_function(self, code: bytes) -> None:
         self.functions.append(code)
