@@ -98,6 +98,11 @@ def check_aof(words: list[str]) -> int:
         metavar="SECONDS",
         help="cut off what was written after that time, as the annotations #TS: tell it",
     )
+    parser.add_argument(
+        "--keep-unverified",
+        action="store_true",
+        help="with --fix: keep what can be read although a check sum puts it in doubt",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
         "--no-backup", action="store_true", help="keep no copy (FILE.before-fix) of the file that is cut"
@@ -109,6 +114,10 @@ def check_aof(words: list[str]) -> int:
     from gossamer.ops import check_aof as tool
 
     options = tool.Options(
-        arguments.fix, arguments.truncate_to_timestamp, arguments.yes, not arguments.no_backup
+        arguments.fix,
+        arguments.truncate_to_timestamp,
+        arguments.yes,
+        not arguments.no_backup,
+        arguments.keep_unverified,
     )
     return tool.run(arguments.path, options, arguments.progress)

@@ -7,14 +7,16 @@ are to redis-check-aof.
 
 Where a file is to be cut:
 
-    torn            behind the last complete unit, as a server does when it loads the file
-    check sum wrong behind the last check sum line that held: what follows it may be any of the bytes that are wrong
-    other damage    behind the last complete unit before it
+    torn                behind the last complete unit, as a server does when it loads the file
+    damage that a       behind the last check sum line that held: any of the bytes from there on may be wrong
+    check sum covers
+    other damage        behind the last complete unit before it
 
-Invariant: `keep_bytes` never stands inside an item or a unit.
+Invariants: `keep_bytes` never stands inside an item or a unit; bytes that a check sum proves wrong are not kept.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -46,14 +48,16 @@ _ITEM: Final = re.compile(rb"(?<=\n)(?:\*[1-9][0-9]{0,9}\r\n\$[0-9]|#TS:|#CRC64:
 _ITEM_BYTES: Final = (
     16  # so many bytes at the most, the line end before included, show that an item may begin
 )
+_CHECKSUM_LINE: Final = re.compile(rb"#CRC64:[0-9a-f]{16}:[0-9a-f]{16}\r\n")
 _NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9._|-]*\Z")
 
 
 @dataclass
 class Fault:
-    """What is wrong. Keeping `keep_bytes` leaves `keep_commands`; `lost_commands` complete ones stand behind.
+    """What is wrong. Keeping `keep_bytes` leaves `keep_commands`; `lost_commands` complete ones go.
 
-    Of those, `found_commands` stand behind the place of damage, from `found_offset` on: at least so many, since the
+    Up to `readable_bytes` all can be read, which is more than is kept where a check sum puts it in doubt. Of what
+    goes, `found_commands` stand behind the place of damage, from `found_offset` on: at least so many, since the
     search passes over what it cannot read.
     """
 
@@ -64,6 +68,8 @@ class Fault:
     keep_bytes: int
     keep_commands: int
     lost_commands: int
+    readable_bytes: int = 0
+    readable_commands: int = 0
     found_commands: int = 0
     found_offset: int = -1
 
@@ -201,10 +207,9 @@ class AofScan:
         findings = self.findings
         doing = self.doing()
         keep_bytes, keep_commands = self.complete_end, self.complete_commands
-        if self.breaks_checksum():
+        if self.in_doubt():
             keep_bytes, keep_commands = self.verified_end, self.verified_commands
         found = find_commands(self.file, int(self.scanner.offset) + 1, findings.size_bytes)
-        lost = findings.commands - keep_commands + found.commands
         return Fault(
             DAMAGED,
             error.reason,
@@ -212,23 +217,24 @@ class AofScan:
             doing,
             keep_bytes,
             keep_commands,
-            lost,
+            findings.commands - keep_commands + found.commands,
+            self.complete_end,
+            self.complete_commands,
             found.commands,
             found.offset,
         )
 
-    def breaks_checksum(self) -> bool:
-        """Whether a check sum line tells of the damage, and not the item itself."""
+    def in_doubt(self) -> bool:
+        """Whether a check sum covers the damage: then any byte since the last line that held may be wrong."""
         scanner = self.scanner
         if scanner.line_behind >= 0:
             return True
-        if scanner.remaining > 0:
-            return False
-        self.file.seek(int(scanner.offset))
-        line = self.file.read(CHECKSUM_LINE_BYTES)
-        if self.findings.checksum_lines > 0:
-            return line.startswith(b"#")
-        return line.startswith(CHECKSUM_MARK) or has_checksum_shape(line, DAMAGED_MAX_BYTES)
+        if scanner.remaining == 0:
+            self.file.seek(int(scanner.offset))
+            line = self.file.read(CHECKSUM_LINE_BYTES)
+            if line.startswith(CHECKSUM_MARK) or has_checksum_shape(line, DAMAGED_MAX_BYTES):
+                return True
+        return find_checksum_line(self.file, int(scanner.offset) + 1) >= 0
 
     def tear(self) -> Fault:
         """The file ends inside an item or a unit."""
@@ -236,8 +242,17 @@ class AofScan:
         scanner = self.scanner
         complete_item_end = int(scanner.offset)
         lost = findings.commands - self.complete_commands
+        keep_bytes, keep_commands = self.complete_end, self.complete_commands
         fault = Fault(
-            TORN, "", complete_item_end, self.doing(), self.complete_end, self.complete_commands, lost
+            TORN,
+            "",
+            complete_item_end,
+            self.doing(),
+            keep_bytes,
+            keep_commands,
+            lost,
+            keep_bytes,
+            keep_commands,
         )
         if complete_item_end == findings.size_bytes:
             fault.reason = "The file ends inside a transaction: MULTI without EXEC"
@@ -312,17 +327,35 @@ def find_commands(file: BinaryIO, start: int, size_bytes: int) -> Found:
 
 def find_item(file: BinaryIO, start: int) -> int:
     """Where the next line begins, from `start` (above 0) on, that looks like an item; -1 where none does."""
-    start -= 1  # with the end of the line before
+    for offset, _ in matches(file, start - 1, _ITEM, _ITEM_BYTES):
+        return offset
+    return -1
+
+
+def find_checksum_line(file: BinaryIO, start: int) -> int:
+    """Where the next check sum line stands that states its own place; -1 where none does."""
+    for offset, line in matches(file, start, _CHECKSUM_LINE, CHECKSUM_LINE_BYTES):
+        if int(line[len(CHECKSUM_MARK) : len(CHECKSUM_MARK) + 16], 16) == offset:
+            return offset
+    return -1
+
+
+def matches(
+    file: BinaryIO, start: int, pattern: re.Pattern[bytes], most_bytes: int
+) -> Iterator[tuple[int, bytes]]:
+    """Matches of a pattern of at most so many bytes, with their offsets, from an offset on."""
     file.seek(start)
     data = b""
+    searched = 0
     while True:
         more = file.read(READ_BYTES)
         if not more:
-            return -1
+            return
         data += more
-        match = _ITEM.search(data)
-        if match is not None:
-            return start + match.start()
-        passed = max(len(data) - _ITEM_BYTES, 0)
+        for match in pattern.finditer(data, searched):
+            yield start + match.start(), match.group()
+            searched = match.end()
+        passed = max(len(data) - most_bytes, searched - 1, 0)
+        searched = max(searched - passed, 0)
         start += passed
         data = data[passed:]

@@ -53,6 +53,7 @@ class Options:
     until_s: int = -1  # --truncate-to-timestamp
     yes: bool = False
     backup: bool = True
+    keep_unverified: bool = False
 
 
 # -- what a path stands for ---------------------------------------------------------------------------------
@@ -276,6 +277,12 @@ def fault_lines(findings: AofFindings) -> list[str]:
     lost = number_of(lost_bytes, "byte")
     lost += f" with {number_of(fault.lost_commands, 'complete command')}" if fault.lost_commands else ""
     lines.append(f"lost by a cut: {lost}")
+    if fault.readable_bytes > fault.keep_bytes:
+        lines.append(
+            f"of that {number_of(fault.readable_commands - fault.keep_commands, 'command')}, up to offset "
+            f"{fault.readable_bytes:,}, can be read, but a check sum says that something is wrong there or near: "
+            "--keep-unverified keeps them"
+        )
     if fault.found_commands:
         lines.append(
             f"{number_of(fault.found_commands, 'command')} can be read behind the damage, from offset "
@@ -332,7 +339,8 @@ def fix(
     fault = findings.fault
     # A torn end costs what no server would load. More than that is given up only on a whole word.
     careful = fault.kind == DAMAGED or fault.found_commands > 0
-    request = CutRequest(faulty[0].path, findings.size_bytes, fault.keep_bytes, options.backup, careful)
+    keep_bytes = fault.readable_bytes if options.keep_unverified else fault.keep_bytes
+    request = CutRequest(faulty[0].path, findings.size_bytes, keep_bytes, options.backup, careful)
     return agree_and_cut(data_set, faulty[0], request, options, say, ask)
 
 

@@ -118,8 +118,10 @@ def damage_lines(findings: RdbFindings) -> list[str]:
         )
     elif findings.version:
         lines.append("no key is complete before that")
-    if damage.offset == findings.size_bytes:
-        lines.append("the file ends too early: it was not written, or not copied, to its end")
+    if damage.ends_early:
+        lines.append(
+            "the file ends too early: it was not written or copied to its end, or a length is damaged"
+        )
     elif damage.at_checksum:
         lines.append(
             "every key can be read, but some byte of the file has changed, and which one nobody can tell"

@@ -20,6 +20,7 @@ from gossamer.rdb.reader import KeyAttributes, Reader, Visitor
 
 CHECKSUM_BYTES: Final = 8
 SHOWN_BYTES: Final = 100
+ENDS_EARLY: Final = "Input ends inside a value"  # what rdb/input.py says then
 
 # What a type byte stands for: the type as TYPE says it, and the form in the file.
 FORMS: Final[dict[int, tuple[str, str]]] = {
@@ -81,6 +82,7 @@ class RdbDamage:
     offset: int
     doing: str
     at_checksum: bool  # everything else could be read
+    ends_early: bool  # more bytes are wanted than the file has
 
 
 @dataclass
@@ -205,7 +207,7 @@ def damage_of(file: BinaryIO, findings: RdbFindings, reader: Reader, error: Corr
         doing = "while reading what stands before the first key"
     else:
         doing = f"behind key {shown(findings.last_key)}, while reading what comes next"
-    return RdbDamage(error.reason, error.offset, doing, at_checksum)
+    return RdbDamage(error.reason, error.offset, doing, at_checksum, error.reason == ENDS_EARLY)
 
 
 def key_under_way(file: BinaryIO, size_bytes: int, offset: int, value_type: int) -> str:
