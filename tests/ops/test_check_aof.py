@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from gossamer.ops.aof_repair import CutRequest, cut_file
-from gossamer.ops.check_aof import CheckError, Options, check, run
+from gossamer.ops.check_aof import Options, check, run
+from gossamer.ops.check_rdb import CheckError
 from gossamer.ops.progress import Progress
 from gossamer.persistence.aof_format import ChecksumState
 from gossamer.persistence.manifest import ManifestError
