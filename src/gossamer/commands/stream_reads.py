@@ -329,7 +329,8 @@ def read_news(
                     session, key, group_name, group, consumer.name, format_id(stream_id), now_ms, 1
                 )
     if ids:
-        consumer.active_time_ms = now_ms
+        if options.acknowledges:
+            consumer.active_time_ms = now_ms
         if not options.acknowledges or session.limits.compat >= 72:
             propagate_group_id(session, key, group_name, group)
     return count
