@@ -3,6 +3,8 @@
 They are for the streams alone: replies here may depend on the moment at which a key goes.
 """
 
+from pathlib import Path
+
 from conformance.arguments import (
     SMALL_ENCODINGS,
     Entry,
@@ -156,3 +158,11 @@ SERVED = [
 
 FORMS_GROUP = Group("forms", FORMS, config=SETTINGS)
 SERVED_GROUP = Group("served", SERVED, clients=4, config=SETTINGS)
+
+# Groups of commands that manage the server or its clients: they change no keys, or more than keys.
+MANAGING = ("acl", "connection", "introspection", "server")
+DATA_GROUPS = sorted(
+    path.stem
+    for path in Path(__file__).parent.joinpath("groups").glob("[!_]*.py")
+    if path.stem not in MANAGING
+)

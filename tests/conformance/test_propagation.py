@@ -10,29 +10,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from conformance.arguments import Group, Snippet
 from conformance.propagation import Effect, Listening
-from conformance.propagation_groups import FORMS_GROUP, SERVED_GROUP
+from conformance.propagation_groups import DATA_GROUPS, FORMS_GROUP, SERVED_GROUP
 from conformance.test_differential import load
 from support.servers import ServerAbsent, wait_until
 
 EXAMPLES = int(os.environ.get("GOSSAMER_EXAMPLES", "12"))
 CAMPAIGN = "GOSSAMER_EXAMPLES" in os.environ
-GROUPS = (
-    *(
-        "strings",
-        "lists",
-        "lists_waiting",
-        "lists_by_bytes",
-        "hashes",
-        "sets",
-        "sort",
-        "zsets",
-        "keys",
-        "scan",
-        "streams",
-        "streams_waiting",
-    ),
-    *("dump", "events", "transactions", "pubsub"),
-)
 
 pytestmark = pytest.mark.peers
 
@@ -64,7 +47,7 @@ def check(listening: Listening, group: Group) -> None:
     run()
 
 
-@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("name", DATA_GROUPS)
 def test_random_sequences_are_told_as_the_real_server_tells_them(listening: Listening, name: str) -> None:
     check(listening, load(name))
 
