@@ -10,7 +10,7 @@ from librt.strings import BytesWriter, read_i64_be, write_i64_be
 from mypy_extensions import i64
 
 from gossamer.base.errors import GossamerError
-from gossamer.base.numbers import format_int
+from gossamer.base.numbers import format_int, write_decimal
 
 ID_BYTES: Final = 16
 ID_MIN: Final = b"\x00" * 16
@@ -69,7 +69,15 @@ def format_number(value: int) -> bytes:
 
 def format_id(stream_id: bytes) -> bytes:
     """`milliseconds-sequence`, as replies show an id."""
-    return format_number(id_milliseconds(stream_id)) + b"-" + format_number(id_sequence(stream_id))
+    milliseconds = id_milliseconds(stream_id)
+    sequence = id_sequence(stream_id)
+    if milliseconds > _UNBOXED_MAX or sequence > _UNBOXED_MAX:
+        return format_number(milliseconds) + b"-" + format_number(sequence)
+    writer = BytesWriter()
+    write_decimal(writer, i64(milliseconds))
+    writer.append(45)
+    write_decimal(writer, i64(sequence))
+    return writer.getvalue()
 
 
 def next_id(stream_id: bytes) -> bytes:

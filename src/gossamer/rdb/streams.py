@@ -77,14 +77,12 @@ def _read_nodes(source: Input, stream: Stream) -> None:
         node = source.string()
         listpack.validate(node, offset)
         facts = check_node(node_id, node, offset)
+        if stream.entry_count > 0 and node_id <= stream.top_id:
+            raise source.fail("Stream entries are out of order")
         if facts.live > 0:
-            if stream.entry_count > 0 and facts.first_id <= stream.top_id:
-                raise source.fail("Stream entries are out of order")
             if stream.entry_count == 0:
                 stream.first_id = facts.first_id
             stream.top_id = facts.last_id
-        if stream.entry_count > 0 and node_id <= stream.top_id and facts.live == 0:
-            raise source.fail("Stream entries are out of order")
         stream.entry_count += facts.live
         stream.append_node(node_id, node)
         nodes -= 1
