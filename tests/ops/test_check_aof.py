@@ -1,6 +1,7 @@
 """check-aof on whole data sets: what a path stands for, what is said, what is cut and what is refused."""
 
 import io
+import random
 from pathlib import Path
 
 import pytest
@@ -350,3 +351,37 @@ def test_damage_before_the_point_in_time_is_refused_and_behind_it_is_cut_away(ca
     case.put(LAST, stamped() + b"junk")
     assert case.check(Options(until_s=1000, yes=True))
     assert case.read(LAST) == timestamp(1000) + SET
+
+
+# -- hostile bytes ------------------------------------------------------------------------------------------
+
+
+def test_names_that_are_no_text_are_shown_escaped(case: Case, capsys: pytest.CaptureFixture[str]):
+    case.put(MANIFEST, b'file "\\xff\\x1b[2J.aof" seq 1 type i\n')
+    assert run(str(case.directory), Options()) == 1
+    said = capsys.readouterr()
+    assert "\\udcff\\x1b[2J.aof: MISSING" in said.out
+    assert "\x1b" not in said.out + said.err
+
+
+def test_any_bytes_give_a_verdict_and_never_a_traceback(case: Case, capsys: pytest.CaptureFixture[str]):
+    chance = random.Random(5)
+    data, _ = checksummed()
+    whole = {
+        BASE: snapshot(),
+        LAST: stamped() + command(b"MULTI") + SET + command(b"EXEC"),
+        MANIFEST: LINES.encode(),
+    }
+    whole[FIRST] = data
+    for _ in range(400):
+        name = chance.choice(list(whole))
+        damaged = bytearray(whole[name])
+        for _ in range(chance.randrange(1, 4)):
+            damaged[chance.randrange(len(damaged))] = chance.choice((0, 10, 13, 35, 36, 42, 49, 57, 255))
+        case.put(name, bytes(damaged[: chance.randrange(1, len(damaged) + 1)]))
+        path = case.directory / chance.choice(("", name))
+        until_s = chance.choice((-1, 1000))
+        assert run(str(path), Options(until_s < 0, until_s, True, False)) in (0, 1)
+        for other, content in whole.items():
+            case.put(other, content)
+    capsys.readouterr()

@@ -283,7 +283,7 @@ def test_a_point_in_time_is_cut_where_the_real_tool_cuts(tmp_path: Path) -> None
     command = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"
     whole = b"".join(b"#TS:%d\r\n" % now_s + command * (now_s % 3) for now_s in range(1000, 1010))
     for until_s in (1000, 1004, 1009, 2000):
-        line = [program, "--truncate-to-timestamp", str(until_s), path]
+        line = [program, "--truncate-to-timestamp", str(until_s), str(path)]
         path.write_bytes(whole)
         assert subprocess.run(line, capture_output=True, check=False).returncode == 0
         theirs = path.read_bytes()

@@ -2,7 +2,10 @@
 
 import argparse
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+INTERRUPTED: Final = 130  # as shells have it
 
 
 class UsageError(Exception):
@@ -26,6 +29,15 @@ def arguments_of(parser: ArgumentParser, words: list[str]) -> argparse.Namespace
     except UsageError as error:
         print(f"{parser.prog}: {error}\n\n{parser.format_usage().rstrip()}", file=sys.stderr)
         return 1
+
+
+def interruptible(tool: Callable[[], int]) -> int:
+    """Run a tool; Ctrl-C ends it without a traceback."""
+    try:
+        return tool()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return INTERRUPTED
 
 
 def add_progress(parser: ArgumentParser) -> None:
@@ -61,7 +73,7 @@ def check_rdb(words: list[str]) -> int:
         return 1
     from gossamer.ops import check_rdb as tool
 
-    return tool.run(arguments.files, arguments.salvage, arguments.progress)
+    return interruptible(lambda: tool.run(arguments.files, arguments.salvage, arguments.progress))
 
 
 def seconds(text: str) -> int:
@@ -120,4 +132,4 @@ def check_aof(words: list[str]) -> int:
         not arguments.no_backup,
         arguments.keep_unverified,
     )
-    return tool.run(arguments.path, options, arguments.progress)
+    return interruptible(lambda: tool.run(arguments.path, options, arguments.progress))

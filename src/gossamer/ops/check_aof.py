@@ -17,6 +17,7 @@ from typing import Final
 from gossamer.ops.aof_findings import DAMAGED, SNAPSHOT_DAMAGED, AofFindings, AofScan
 from gossamer.ops.aof_repair import CutRequest, cut_file
 from gossamer.ops.check_rdb import CheckError, checksum_text, damage_lines, number_of, open_file, time_text
+from gossamer.ops.console import ask, complain, say
 from gossamer.ops.progress import Progress
 from gossamer.persistence.manifest import BASE, AofFile, Manifest, ManifestError
 
@@ -414,26 +415,17 @@ def agree_and_cut(
 # -- the command --------------------------------------------------------------------------------------------
 
 
-def ask_user(question: str) -> str:
-    """An answer from standard input; none where it ends."""
-    try:
-        return input(question)
-    except EOFError:
-        print()
-        return ""
-
-
 def run(path: str, options: Options, show_progress: bool | None = None) -> int:
     """0 where the data set is sound, or was made so; 1 otherwise."""
     try:
-        return 0 if check(path, options, Progress(sys.stderr, show_progress), print, ask_user) else 1
+        return 0 if check(path, options, Progress(sys.stderr, show_progress), say, ask) else 1
     except ManifestError as fault:
         place = f", line {fault.line_number}" if fault.line_number else ""
-        print(f"{path}: manifest DAMAGED{place}: {fault.reason}")
+        say(f"{path}: manifest DAMAGED{place}: {fault.reason}")
         if fault.line:
-            print(f"{INDENT}{fault.line.decode('utf-8', 'backslashreplace')}")
+            say(f"{INDENT}{fault.line.decode('utf-8', 'backslashreplace')}")
     except CheckError as error:
-        print(f"gossamer check-aof: {error}", file=sys.stderr)
+        complain(f"gossamer check-aof: {error}")
     except OSError as failure:
-        print(f"gossamer check-aof: {failure.filename or path}: {failure.strerror}", file=sys.stderr)
+        complain(f"gossamer check-aof: {failure.filename or path}: {failure.strerror}")
     return 1

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
+from gossamer.ops.console import complain, say
 from gossamer.ops.progress import Progress, size_text
 from gossamer.ops.rdb_findings import FORMS, RdbFindings, RdbScan, scan_rdb, shown
 from gossamer.rdb.crc64 import crc64
@@ -19,6 +20,7 @@ from gossamer.rdb.format import MAGIC_REDIS, MAGIC_VALKEY, OPCODE_EOF, VERSION_W
 
 COPY_BYTES: Final = 1 << 20
 INDENT: Final = "  "
+NUMBER_DIGITS: Final = 18
 
 
 class CheckError(Exception):
@@ -91,10 +93,11 @@ def form_order(value_type: int) -> tuple[str, int]:
 
 def aux_text(name: bytes, value: bytes) -> str:
     text = shown(value)
-    if name == b"ctime" and value.isdigit():
-        text += f" ({time_text(int(value))})"
-    if name == b"used-mem" and value.isdigit():
-        text += f" ({size_text(int(value))})"
+    if value.isdigit() and len(value) <= NUMBER_DIGITS:
+        if name == b"ctime":
+            text += f" ({time_text(int(value))})"
+        elif name == b"used-mem":
+            text += f" ({size_text(int(value))})"
     return text
 
 
@@ -242,13 +245,13 @@ def run(paths: list[str], salvage: str = "", show_progress: bool | None = None) 
     status = 0
     for path in paths:
         try:
-            if not check_rdb(path, progress, print, salvage):
+            if not check_rdb(path, progress, say, salvage):
                 status = 1
         except CheckError as error:
-            print(f"gossamer check-rdb: {error}", file=sys.stderr)
+            complain(f"gossamer check-rdb: {error}")
             status = 1
         except OSError as failure:
             name = failure.filename or path
-            print(f"gossamer check-rdb: {name}: {failure.strerror}", file=sys.stderr)
+            complain(f"gossamer check-rdb: {name}: {failure.strerror}")
             status = 1
     return status
