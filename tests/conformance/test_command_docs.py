@@ -84,7 +84,20 @@ def test_no_summary_is_the_real_servers_sentence(compat: str, servers: ServerPoo
 
 
 @pytest.mark.parametrize(
-    "container", ["CLIENT", "COMMAND", "CONFIG", "DEBUG", "LATENCY", "MEMORY", "OBJECT", "PUBSUB", "SLOWLOG"]
+    "container",
+    [
+        "CLIENT",
+        "COMMAND",
+        "CONFIG",
+        "DEBUG",
+        "LATENCY",
+        "MEMORY",
+        "OBJECT",
+        "PUBSUB",
+        "SLOWLOG",
+        "XGROUP",
+        "XINFO",
+    ],
 )
 def test_no_help_text_is_the_real_servers_prose(container: str, servers: ServerPool) -> None:
     try:

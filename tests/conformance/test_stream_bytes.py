@@ -67,7 +67,7 @@ def test_dump_is_equal_to_the_byte(seed: int, entries: str, compat: str, targets
     commands = history(seed)
     for target in (ours, theirs):
         played(target, commands, entries)
-    mine, other = ours.control().call("DUMP", "s").value, theirs.control().call("DUMP", "s").value
+    mine, other = ours.control().call("DUMP", "s").plain(), theirs.control().call("DUMP", "s").plain()
     assert mine == other
     digests = {target.control().call("DEBUG", "DIGEST-VALUE", "s").raw for target in (ours, theirs)}
     assert len(digests) == 1
@@ -82,16 +82,16 @@ def test_payloads_with_groups_pass_both_ways(compat: str, targets: Pair) -> None
     ours.control().call(*read, "first", "COUNT", "7", "STREAMS", "s", ">")
     ours.control().call(*read, "second", "COUNT", "3", "STREAMS", "s", ">")
     ours.control().call("XGROUP", "CREATECONSUMER", "s", "readers", "idle")
-    payload = ours.control().call("DUMP", "s").value
+    payload = ours.control().call("DUMP", "s").plain()
     theirs.control().call("FLUSHALL")
     assert theirs.control().call("RESTORE", "s", "0", payload).raw == b"+OK\r\n"
-    assert theirs.control().call("DUMP", "s").value == payload
+    assert theirs.control().call("DUMP", "s").plain() == payload
     full = [
         target.control().call("XINFO", "STREAM", "s", "FULL", "COUNT", "0").raw for target in (ours, theirs)
     ]
     assert full[0] == full[1]
     assert (
-        ours.control().call("RESTORE", "again", "0", theirs.control().call("DUMP", "s").value).raw
+        ours.control().call("RESTORE", "again", "0", theirs.control().call("DUMP", "s").plain()).raw
         == b"+OK\r\n"
     )
     assert ours.control().call("DUMP", "again").value == payload
@@ -111,7 +111,7 @@ def test_the_commands_of_a_stream_build_it_anew_on_the_real_server(compat: str, 
         control.call("XGROUP", "SETID", "s", "readers", "0")
         control.call("XREADGROUP", "GROUP", "readers", "first", "COUNT", "7", "STREAMS", "s", ">")
         control.call("XGROUP", "CREATECONSUMER", "s", "readers", "idle")
-        stream = restore(control.call("DUMP", "s").value, Limits()).value
+        stream = restore(control.call("DUMP", "s").plain(), Limits()).value
         assert isinstance(stream, Stream)
         theirs.control().call("FLUSHALL")
         for argv in commands_of_stream(b"s", stream):
