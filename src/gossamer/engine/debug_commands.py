@@ -96,6 +96,14 @@ def debug_reload(client: Client, argv: list[bytes]) -> None:
     client.reply.ok()
 
 
+def debug_loadaof(client: Client, argv: list[bytes]) -> None:
+    refusal = client.engine.hooks.reload_aof()
+    if refusal is not None:
+        raise CommandError(refusal)
+    client.state.dirty = 0
+    client.reply.ok()
+
+
 def debug_set_active_expire(client: Client, argv: list[bytes]) -> None:
     client.engine.active_expire = argv[2] != b"0"
     client.reply.ok()
@@ -285,6 +293,7 @@ SUBCOMMANDS: Final = {
     b"digest-value": Subcommand(debug_digest_value, 3, ANY),
     b"object": Subcommand(debug_object, 3, 4),
     b"reload": Subcommand(debug_reload, 2, 5),
+    b"loadaof": Subcommand(debug_loadaof, 2, 2),
     b"set-active-expire": Subcommand(debug_set_active_expire, 3, 3),
     b"populate": Subcommand(debug_populate, 3, 5),
     b"error": Subcommand(debug_error, 3, 3),

@@ -59,6 +59,10 @@ class EngineHooks:
         """Bytes that nobody can guess (ACL GENPASS)."""
         raise NotImplementedError("this engine has no source of secrets")
 
+    def reload_aof(self) -> bytes | None:
+        """DEBUG LOADAOF: empty the data set and load the append only file; the error reply where that failed."""
+        return b"ERR this server has no files"
+
     def sleep(self, seconds: float) -> None:
         """Let everybody wait (DEBUG SLEEP)."""
 

@@ -55,7 +55,7 @@ from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.scripting import Scripts
 from gossamer.engine.slowlog import SlowLog
-from gossamer.engine.snapshot_door import SnapshotDoor
+from gossamer.engine.snapshot_door import RewriteDoor, SnapshotDoor
 from gossamer.engine.statistics import Statistics, record_latency
 from gossamer.engine.watches import Watches
 from gossamer.keyspace.events import KeyspaceListener
@@ -110,6 +110,7 @@ class Engine(KeyspaceListener):
         self.hooks: EngineHooks = EngineHooks()
         self.info_sources: list[InfoSource] = []
         self.snapshots: SnapshotDoor = SnapshotDoor()
+        self.rewriter: RewriteDoor = RewriteDoor()
         self.effects: list[list[bytes]] = []  # of the command or transaction under way
         self.effect_databases: list[i64] = []  # of each of them; ~database: a message, for replicas only
         self.running: Client | None = None

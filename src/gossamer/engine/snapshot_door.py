@@ -1,6 +1,8 @@
 """What the engine knows of snapshots: when the last one was made, and whom to ask for one."""
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
+
+from gossamer.base.errors import CommandError
 
 
 class SnapshotDoor:
@@ -28,3 +30,12 @@ class SnapshotDoor:
         False, if it `may_wait`, where another child has to end first.
         """
         return False
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class RewriteDoor:
+    """Whom to ask for a rewrite of the append only file; implemented by persistence, this one has none."""
+
+    def request_rewrite(self, may_run_now: bool) -> bool:
+        """True where it began, False where it was put off; raises CommandError if it cannot be."""
+        raise CommandError(b"ERR this server has no append only file")

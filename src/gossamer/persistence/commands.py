@@ -1,4 +1,4 @@
-"""SAVE, BGSAVE and LASTSAVE."""
+"""SAVE, BGSAVE, LASTSAVE and BGREWRITEAOF."""
 
 from typing import Final
 
@@ -31,7 +31,17 @@ def lastsave(client: Client, argv: list[bytes]) -> None:
     client.reply.integer(client.engine.snapshots.last_save_s)
 
 
+def bgrewriteaof(client: Client, argv: list[bytes]) -> None:
+    """BGREWRITEAOF"""
+    engine = client.engine
+    if engine.rewriter.request_rewrite(engine.call_depth == 0):
+        client.reply.simple(b"Background append only file rewriting started")
+    else:
+        client.reply.simple(b"Background append only file rewriting scheduled")
+
+
 COMMANDS: Final = (
+    Command(b"bgrewriteaof", bgrewriteaof, 1, "admin noscript no_async_loading", ""),
     Command(b"save", save, 1, "admin noscript no_async_loading no_multi", ""),
     Command(b"bgsave", bgsave, -1, "admin noscript no_async_loading", ""),
     Command(

@@ -29,7 +29,7 @@ from gossamer.server.process import (
     write_pid_file,
 )
 from gossamer.server.server import Server
-from gossamer.server.unavailable import UnavailableAtRunTime, reasons_not_to_start
+from gossamer.server.unavailable import reasons_not_to_start
 
 HELP: Final = """Usage: gossamer serve [file.conf] [--directive value ...] [-]
 
@@ -96,7 +96,6 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
         log.warning(reason)
     if reasons:
         return 1
-    UnavailableAtRunTime(config, log)
     pid_file = config.text("pidfile")
     try:
         server = Server(config, log)

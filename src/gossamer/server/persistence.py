@@ -1,19 +1,25 @@
-"""Persistence in a running server: loading at the start, snapshots by cron, the last save at shutdown.
+"""Persistence in a running server: loading at the start, snapshots and the append only file, the end.
 
-Joins persistence/ to the engine, the loop and the log. While a file is loaded the loop turns: clients connect and
-hear -LOADING.
+Joins persistence/ to the engine, the loop and the log. While files are loaded the loop turns: clients connect and
+hear -LOADING. Where there is an append only file it is the data set, and the snapshot is not looked at.
 """
 
+import os
 from collections.abc import Callable
 
 from mypy_extensions import i64
 
-from gossamer.base.errors import CorruptError
+from gossamer.base.errors import CommandError, ConfigError, CorruptError
 from gossamer.engine.config import Config
 from gossamer.engine.doors import InfoSource
 from gossamer.engine.engine import GATE_DISK_ERROR, GATE_LOADING, Engine
+from gossamer.engine.snapshot_door import RewriteDoor
+from gossamer.persistence.aof import AppendOnlyFile, Emergency
+from gossamer.persistence.aof_loading import AofLoadError, AofLoading, prepare
+from gossamer.persistence.aof_rewrite import FIRST_REWRITE, OFF, ON, Rewrites
 from gossamer.persistence.doors import Background, Disk, EventLog, Processes
 from gossamer.persistence.loading import SnapshotLoading, load_snapshot
+from gossamer.persistence.manifest import Manifest, ManifestError, decode_name, load_manifest
 from gossamer.persistence.snapshot import SnapshotContent, Snapshots
 from gossamer.server.log import Log
 from gossamer.server.storage import SystemBackground, SystemDisk, SystemProcesses
@@ -24,6 +30,8 @@ MISCONF = (
     b"RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the "
     b"RDB error."
 )
+MISCONF_AOF = b"MISCONF Errors writing to the AOF file: "
+AOF_DIRECTIVES = ("appendfsync", "aof-timestamp-enabled", "aof-checksum-enabled", "no-appendfsync-on-rewrite")
 SHUTDOWN_REFUSED = b"ERR Errors trying to SHUTDOWN. Check logs."
 
 
@@ -44,8 +52,29 @@ class LogDoor(EventLog):
         self.log.warning(text)
 
 
+class Rewriter(RewriteDoor):
+    """The engine's way to a rewrite."""
+
+    def __init__(self, persistence: "Persistence") -> None:
+        self.persistence = persistence
+
+    def request_rewrite(self, may_run_now: bool) -> bool:
+        return self.persistence.request_rewrite(may_run_now)
+
+
+class EndOfProcess(Emergency):
+    """Ends the server when a promise of `appendfsync always` cannot be kept."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+
+    def give_up(self, text: str) -> None:
+        self.log.warning(text)
+        os._exit(1)
+
+
 class Persistence(InfoSource):
-    """Owns the snapshots of a server and the loading at its start."""
+    """Owns the snapshots and the append only file of a server, and the loading at its start."""
 
     def __init__(
         self,
@@ -55,6 +84,7 @@ class Persistence(InfoSource):
         disk: Disk | None = None,
         processes: Processes | None = None,
         background: Background | None = None,
+        emergency: Emergency | None = None,
     ) -> None:
         """The doors are this machine's where none are given."""
         self.engine = engine
@@ -63,14 +93,32 @@ class Persistence(InfoSource):
         self.disk: Disk = disk if disk is not None else SystemDisk()
         self.processes: Processes = processes if processes is not None else SystemProcesses()
         self.background: Background = background if background is not None else SystemBackground()
-        self.snapshots = Snapshots(
-            SnapshotContent(engine.keyspace, config), engine.clock, self.disk, self.processes, LogDoor(log)
+        events = LogDoor(log)
+        content = SnapshotContent(engine.keyspace, config)
+        content.functions = engine.functions.codes
+        self.snapshots = Snapshots(content, engine.clock, self.disk, self.processes, events)
+        self.aof = AppendOnlyFile(
+            engine.clock,
+            config,
+            self.background,
+            events,
+            emergency if emergency is not None else EndOfProcess(log),
         )
+        self.rewrites = Rewrites(
+            self.aof, content, engine.clock, self.disk, self.processes, self.background, events
+        )
+        self.events = events
         engine.snapshots = self.snapshots
         engine.info_sources.append(self)
-        self.loading: SnapshotLoading | None = None
+        self.loading: SnapshotLoading | AofLoading | None = None
+        self.manifest: Manifest | None = None  # of the append only file that is loaded
         self.loading_since_us: i64 = 0
         self.fail: Callable[[str], None] = self.raise_failure
+        self.aof.follow()
+        for name in AOF_DIRECTIVES:
+            config.on_change(name, self.aof.follow)
+        config.on_change("appendonly", self.follow_appendonly)
+        engine.rewriter = Rewriter(self)
 
     def raise_failure(self, text: str) -> None:
         raise LoadingFailed(text)
@@ -78,46 +126,125 @@ class Persistence(InfoSource):
     # -- loading ------------------------------------------------------------------------------------------
 
     def begin_loading(self) -> None:
-        """Open the snapshot, if there is one; the engine refuses commands until it is loaded."""
+        """Open what is to be loaded; the engine refuses commands until it is. Raises LoadingFailed."""
+        if self.config.flag("appendonly"):
+            self.begin_loading_aof()
+        else:
+            self.begin_loading_snapshot()
+        if self.loading is not None:
+            self.loading_since_us = self.engine.now_us
+            self.engine.set_gate(GATE_LOADING, True)
+
+    def begin_loading_aof(self) -> None:
+        try:
+            self.manifest = prepare(self.disk, self.config, self.events)
+            if self.manifest is not None:
+                self.loading = AofLoading(self.engine, self.disk, self.config, self.events, self.manifest)
+        except AofLoadError as error:
+            raise LoadingFailed(str(error)) from error
+        if self.manifest is None:
+            self.warn_of_snapshot()
+            self.begin_appending(0, None)
+
+    def warn_of_snapshot(self) -> None:
+        """There is no append only file yet: as in Redis the data set begins empty, whatever a snapshot holds."""
         name = self.snapshots.file_name()
         try:
             file = self.disk.open(name)
+        except OSError:
+            return
+        if file is not None:
+            file.close()
+            self.log.warning(
+                f"appendonly is on and there is no append only file: {name} is NOT loaded. To keep its data, start "
+                "with appendonly no and then turn it on with CONFIG SET appendonly yes."
+            )
+
+    def begin_loading_snapshot(self) -> None:
+        name = self.snapshots.file_name()
+        try:
+            self.know_manifest()
+            file = self.disk.open(name)
+        except ManifestError as problem:
+            raise LoadingFailed("\n".join(problem.explain())) from problem
         except OSError as error:
             raise LoadingFailed(f"Fatal error loading the DB, check server logs: {error.strerror}") from error
-        if file is None:
-            return
-        self.loading = SnapshotLoading(file, self.engine.keyspace, True, self.config.flag("rdbchecksum"))
-        self.loading_since_us = self.engine.now_us
-        self.engine.set_gate(GATE_LOADING, True)
+        if file is not None:
+            self.loading = SnapshotLoading(file, self.engine.keyspace, True, self.config.flag("rdbchecksum"))
+
+    def know_manifest(self) -> None:
+        """The append only file is off: its list is read all the same, so that turning it on goes on from there."""
+        directory = decode_name(self.config.text("appenddirname"))
+        if self.disk.is_directory(directory):
+            listed = load_manifest(self.disk, directory, decode_name(self.config.text("appendfilename")))
+            if listed is not None:
+                self.rewrites.manifest = listed
 
     def step(self) -> int:
         """Load a piece (a timer of the loop): 0 while there is more, -1 at the end. Raises LoadingFailed."""
         loading = self.loading
         if loading is None:
             return -1
+        if isinstance(loading, AofLoading):
+            return self.step_aof(loading)
+        return self.step_snapshot(loading)
+
+    def step_aof(self, loading: AofLoading) -> int:
+        try:
+            if not loading.step():
+                return 0
+        except AofLoadError as error:
+            loading.close()
+            self.fail(str(error))
+            return -1
+        loading.close()
+        self.snapshots.keys_loaded = loading.keys_loaded
+        self.begin_appending(loading.current_bytes, loading)
+        self.end_loading()
+        return -1
+
+    def begin_appending(self, loaded_bytes: i64, loading: AofLoading | None) -> None:
+        """Everything is loaded: what is written from now on goes into the append only file."""
+        try:
+            self.rewrites.open_at_start(
+                self.manifest, loaded_bytes, loading.last_checksums if loading is not None else None
+            )
+        except OSError as error:
+            self.fail(f"Can't open the append-only file: {error.strerror or error}")
+            return
+        self.engine.feeds.append(self.aof)
+
+    def step_snapshot(self, loading: SnapshotLoading) -> int:
         try:
             if not loading.step():
                 return 0
             if not loading.source.at_end():
                 raise loading.source.fail("Bytes remain behind the end of the file")
+            self.engine.functions.load_all(loading.target.functions)
         except (CorruptError, OSError) as error:
             loading.close()
             self.fail(f"Fatal error loading the DB {self.snapshots.file_name()}: {error}. Exiting.")
             return -1
+        except CommandError as refusal:
+            loading.close()
+            self.fail(f"Failed loading a function library: {refusal.message.decode('utf-8', 'replace')}")
+            return -1
         loading.close()
-        self.loading = None
-        self.snapshots.content.functions = loading.target.functions
         report = loading.report()
         self.snapshots.keys_loaded = report.keys_loaded
         self.snapshots.keys_expired_at_load = report.keys_expired
         self.engine.state.dirty = 0
-        self.engine.set_gate(GATE_LOADING, False)
         elapsed_s = (self.engine.clock.now_us() - self.loading_since_us) / 1_000_000
         self.log.notice(
             f"Done loading RDB, keys loaded: {report.keys_loaded}, keys expired: {report.keys_expired}."
         )
         self.log.notice(f"DB loaded from disk: {elapsed_s:.3f} seconds")
+        self.end_loading()
         return -1
+
+    def end_loading(self) -> None:
+        self.loading = None
+        self.engine.set_gate(GATE_LOADING, False)
 
     def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
         """DEBUG RELOAD; the error reply where it failed. With `merge`, keys that are there already stay."""
@@ -129,35 +256,111 @@ class Persistence(InfoSource):
                 engine.watches.touch_all(database.index, -1)
                 database.clear()
         try:
-            load_snapshot(
+            loaded = load_snapshot(
                 self.disk, self.snapshots.file_name(), engine.keyspace, self.config.flag("rdbchecksum"), merge
             )
+            if loaded is not None and not merge:
+                engine.functions.load_all(loaded.target.functions)
+        except CommandError as refusal:
+            self.log.warning(f"DEBUG RELOAD: {refusal.message.decode('utf-8', 'replace')}")
+            return b"ERR Error trying to load the RDB dump, check server logs."
         except (CorruptError, OSError) as error:
             self.log.warning(f"DEBUG RELOAD: {error}")
             return b"ERR Error trying to load the RDB dump, check server logs."
         self.log.notice("DB reloaded by DEBUG RELOAD")
         return None
 
+    def reload_aof(self) -> bytes | None:
+        """DEBUG LOADAOF: write everything, forget it, and load it again; the error reply where that failed."""
+        rewrites = self.rewrites
+        if rewrites.state == ON and not self.aof.settle():
+            return b"ERR Error trying to load the AOF files, check server logs."
+        for database in self.engine.keyspace.databases:
+            self.engine.watches.touch_all(database.index, -1)
+            database.clear()
+        self.engine.functions.clear()
+        try:
+            loading = AofLoading(self.engine, self.disk, self.config, self.events, rewrites.manifest)
+            while not loading.step():
+                pass
+        except AofLoadError as error:
+            self.log.warning(str(error))
+            return b"ERR Error trying to load the AOF files, check server logs."
+        self.log.notice("Append Only File loaded by DEBUG LOADAOF")
+        return None
+
+    # -- the append only file -----------------------------------------------------------------------------
+
+    def follow_appendonly(self) -> None:
+        """CONFIG SET appendonly; raises ConfigError where it cannot be turned on."""
+        wanted = self.config.flag("appendonly")
+        rewrites = self.rewrites
+        if wanted and rewrites.state == OFF:
+            rewrites.other_child_active = self.snapshots.in_background()
+            if not rewrites.turn_on():
+                raise ConfigError("Unable to turn on AOF. Check server logs.")
+            self.engine.feeds.append(self.aof)
+        elif not wanted and rewrites.state != OFF:
+            self.engine.feeds.remove(self.aof)
+            rewrites.turn_off()
+        self.watch_children()
+
+    def request_rewrite(self, may_run_now: bool) -> bool:
+        """BGREWRITEAOF: True where it began, False where it waits. Raises CommandError."""
+        self.watch_children()
+        began = self.rewrites.request(may_run_now)
+        self.watch_children()
+        return began
+
+    def watch_children(self) -> None:
+        """Tell each of the two whether the other has a child."""
+        self.rewrites.other_child_active = self.snapshots.in_background()
+        self.snapshots.other_child_active = self.rewrites.in_progress()
+
+    def before_flush(self) -> None:
+        """Before replies leave: what was written gets to where the policy promises."""
+        self.aof.flush()
+
     # -- cron ---------------------------------------------------------------------------------------------
 
     def cron(self) -> None:
-        """Children, save points, and whether writes are refused."""
+        """Children, save points, rewrites, and whether writes are refused."""
         if self.loading is not None:
             return
+        self.aof.cron()
+        self.watch_children()
+        self.rewrites.cron()
+        self.watch_children()
         self.snapshots.cron()
-        self.engine.set_gate(GATE_DISK_ERROR, not self.snapshots.may_write())
+        self.watch_children()
+        self.engine.set_gate(GATE_DISK_ERROR, self.refusal() is not None)
 
     def refusal(self) -> bytes | None:
         """Why writes are refused now, or None."""
-        return None if self.snapshots.may_write() else MISCONF
+        if not self.snapshots.may_write():
+            return MISCONF
+        trouble = self.aof.trouble()
+        return MISCONF_AOF + trouble.encode("utf-8", "replace") if trouble else None
 
     # -- the end ------------------------------------------------------------------------------------------
 
     def before_shutdown(self, save: bool | None, force: bool) -> bool:
-        """Do what a shutdown has to do with the disk; False where the server must not end (the save failed)."""
+        """Do what a shutdown has to do with the disk; False where the server must not end (that failed)."""
         if self.loading is not None:
             return True
+        rewrites = self.rewrites
+        if rewrites.state == FIRST_REWRITE:
+            if not force:
+                self.log.warning("Writing initial AOF, can't exit.")
+                return False
+            self.log.warning("Writing initial AOF. Exit anyway.")
         self.snapshots.cancel_background()
+        rewrites.cancel()
+        if rewrites.state == ON:
+            self.log.notice("Calling fsync() on the AOF file.")
+            if not self.aof.settle() and not force:
+                self.log.warning("Error writing the append only file, can't exit.")
+                return False
         wanted = bool(self.config.save_points()) if save is None else save
         if not wanted:
             return True
@@ -179,11 +382,36 @@ class Persistence(InfoSource):
         facts[b"rdb_saves"] = int(snapshots.saves)
         facts[b"rdb_last_load_keys_expired"] = int(snapshots.keys_expired_at_load)
         facts[b"rdb_last_load_keys_loaded"] = int(snapshots.keys_loaded)
+        self.add_aof_facts(facts, now_s)
         loading = self.loading
         if loading is not None:
             self.add_loading_facts(facts, loading)
 
-    def add_loading_facts(self, facts: dict[bytes, bytes | int], loading: SnapshotLoading) -> None:
+    def add_aof_facts(self, facts: dict[bytes, bytes | int], now_s: int) -> None:
+        rewrites = self.rewrites
+        aof = self.aof
+        since = int(rewrites.since_s)
+        facts[b"aof_enabled"] = 1 if rewrites.state != OFF else 0
+        facts[b"aof_rewrite_in_progress"] = 1 if rewrites.in_progress() else 0
+        facts[b"aof_rewrite_scheduled"] = 1 if rewrites.scheduled else 0
+        facts[b"aof_last_rewrite_time_sec"] = int(rewrites.last_took_s)
+        facts[b"aof_current_rewrite_time_sec"] = now_s - since if since >= 0 else -1
+        facts[b"aof_last_bgrewrite_status"] = b"ok" if rewrites.last_ok else b"err"
+        facts[b"aof_rewrites"] = int(rewrites.rewrites)
+        facts[b"aof_rewrites_consecutive_failures"] = int(rewrites.failures)
+        facts[b"aof_last_write_status"] = b"err" if aof.trouble() else b"ok"
+        facts[b"mem_aof_buffer"] = int(aof.buffered_bytes())
+        if rewrites.state != OFF:
+            facts[b"aof_current_size"] = int(rewrites.current_bytes())
+            facts[b"aof_base_size"] = int(rewrites.size_after_rewrite)
+            facts[b"aof_pending_rewrite"] = 1 if rewrites.scheduled else 0
+            facts[b"aof_buffer_length"] = int(aof.buffered_bytes())
+            facts[b"aof_pending_bio_fsync"] = 1 if aof.sync_is_pending() else 0
+            facts[b"aof_delayed_fsync"] = int(aof.delayed_syncs)
+
+    def add_loading_facts(
+        self, facts: dict[bytes, bytes | int], loading: SnapshotLoading | AofLoading
+    ) -> None:
         total, loaded = int(loading.total_bytes), int(loading.loaded_bytes())
         elapsed_s = (int(self.engine.now_us) - int(self.loading_since_us)) / 1_000_000
         facts[b"loading"] = 1

@@ -63,6 +63,9 @@ class ServerLoopHooks(LoopHooks):
     def __init__(self, server: "Server") -> None:
         self.server: Server = server
 
+    def before_flush(self) -> None:
+        self.server.persistence.aof.flush()
+
     def before_wait(self) -> None:
         server = self.server
         server.cron.fast_expire()
@@ -97,6 +100,9 @@ class ServerEngineHooks(EngineHooks):
 
     def random_bytes(self, count: int) -> bytes:
         return os.urandom(count)
+
+    def reload_aof(self) -> bytes | None:
+        return self.server.persistence.reload_aof()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(max(0.0, seconds))
@@ -222,7 +228,12 @@ class Server:
             statistics.connections_rejected += 1
             refuse(sock, b"-ERR max number of clients reached\r\n")
             return
-        if self.protected and self.engine.acl.default.needs_no_password and not is_unix and not is_loopback(peer):
+        if (
+            self.protected
+            and self.engine.acl.default.needs_no_password
+            and not is_unix
+            and not is_loopback(peer)
+        ):
             statistics.connections_rejected += 1
             refuse(sock, DENIED)
             return
