@@ -375,7 +375,8 @@ class Group:
 
     clients: above 1 the steps are sent one by one and every client's output is compared after each step
     (blocking, pub/sub, WATCH); with 1 they are pipelined. seeds: mix in values of every type. config: CONFIG
-    SET before each sequence (unknown parameters are ignored). length: most snippets in a sequence.
+    SET before each sequence (unknown parameters are ignored). length: most snippets in a sequence. before: what
+    makes both servers alike where FLUSHALL does not.
     """
 
     name: str
@@ -384,6 +385,7 @@ class Group:
     seeds: bool = True
     config: dict[str, str] | None = None
     length: int = 40
+    before: tuple[tuple[str, ...], ...] = ()
 
     def entries(self) -> list[Entry]:
         return self.commands + SEEDS if self.seeds else self.commands

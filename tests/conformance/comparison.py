@@ -185,6 +185,31 @@ def idle_consumers(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
     return True
 
 
+def user_rules(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """ACL GETUSER, LIST: Redis 7.0 derives the words about single commands from a hash table, in its order."""
+    return ours.kind == theirs.kind and sorted(ours.raw.split()) == sorted(theirs.raw.split())
+
+
+def denials(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """ACL LOG: entries equal but for age, client and times."""
+    if ours.kind != theirs.kind or len(ours.items()) != len(theirs.items()):
+        return False
+    for mine, other in zip(ours.items(), theirs.items(), strict=True):
+        ours_of, theirs_of = mine.items(), other.items()
+        if mine.kind != other.kind or len(ours_of) != len(theirs_of):
+            return False
+        for i in range(0, len(ours_of), 2):
+            if ours_of[i].raw != theirs_of[i].raw or ours_of[i + 1].kind != theirs_of[i + 1].kind:
+                return False
+            open_to_chance = ours_of[i].value in OPEN_IN_A_DENIAL
+            if not open_to_chance and ours_of[i + 1].raw != theirs_of[i + 1].raw:
+                return False
+    return True
+
+
+OPEN_IN_A_DENIAL = (b"age-seconds", b"client-info", b"entry-id", b"timestamp-created", b"timestamp-last-updated")
+
+
 RULES: dict[bytes, Rule] = {
     # Order is nobody's promise.
     b"KEYS": unordered,
@@ -206,6 +231,9 @@ RULES: dict[bytes, Rule] = {
     b"SORT": sort,
     b"SORT_RO": sort,
     b"EXEC": elements_of_exec,
+    b"ACL GETUSER": user_rules,
+    b"ACL LIST": user_rules,
+    b"ACL LOG": denials,
     # Chosen at random; laws judge what was chosen.
     b"RANDOMKEY": same_kind,
     b"SPOP": same_length,
@@ -242,6 +270,7 @@ RULES: dict[bytes, Rule] = {
     b"COMMAND LIST": same_kind,
     b"COMMAND DOCS": same_kind,
     # Help is prose: that there is some, and how it begins.
+    b"ACL HELP": help_text,
     b"CLIENT HELP": help_text,
     b"COMMAND HELP": help_text,
     b"CONFIG HELP": help_text,

@@ -139,6 +139,7 @@ def prepare(target: Target, group: Group) -> None:
     """Empty databases, the group's settings."""
     commands: list[Sequence[bytes | str]] = [("FLUSHALL",)]
     commands += [("CONFIG", "SET", name, setting) for name, setting in (group.config or {}).items()]
+    commands += group.before
     target.control().pipeline(commands)
 
 
