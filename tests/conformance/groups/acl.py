@@ -16,8 +16,8 @@ rule = st.sampled_from(
     sanitize-payload skip-sanitize-payload ON NoPass ALLKEYS +@ALL -@all ~* &*
     ~a* ~b ~c:[0-9]* %R~a* %W~b %RW~c* %r~d %wr~e %RR~a %X~a %~a %R ~ &c* &d &c? & ~a~b
     +get +set +GET -get -set +mget +config +config|get -config|get +Config|SET -config +config|nosuch +config|
-    +publish -publish +subscribe +psubscribe +select|0 +select|1 +SELECT|0 -select +select -select|0 +get|x +config|get|x
-    +nosuch -nosuch +@nosuch -@nosuch + - +@ +| foo ~x~ >pw >pw2 <pw <nosuch > #abc !abc #XYZ
+    +publish -publish +subscribe +psubscribe +select|0 +select|1 +SELECT|0 -select +select -select|0
+    +get|x +config|get|x +nosuch -nosuch +@nosuch -@nosuch + - +@ +| foo ~x~ >pw >pw2 <pw <nosuch > #abc !abc #XYZ
     (+get) (~a*) (+set~x) (on) (+nosuch) () ( ) (+get ~a*) ((+get)) (+client|id) -acl|list +acl|whoami
     -multi +multi +exec -exec +copy +sort +ping -ping +object|encoding +memory|usage""".split()
 ).map(str.encode)
@@ -28,9 +28,9 @@ rules = st.lists(st.one_of(rule, rule, rule, odd_rule), min_size=0, max_size=7).
 request = st.sampled_from(
     [
         "GET a1", "GET b", "SET a1 x", "SET a1 x GET", "SET z x", "MGET a1 b z", "COPY a1 b", "COPY b a1", "EXISTS z b",
-        "CONFIG GET nosuch", "CONFIG SET nosuch 1", "SELECT 0", "SELECT 1", "PUBLISH c1 x", "PUBLISH d x", "PUBLISH e x",
-        "SPUBLISH c1 x", "PING", "SORT a1 BY nosort", "SORT a1 BY w*", "SORT a1 GET #", "SORT a1 STORE b", "LMPOP 1 a1 LEFT",
-        "LMPOP 2 a1 z LEFT", "LMPOP 5 z LEFT", "OBJECT ENCODING a1", "ACL WHOAMI", "ACL LIST x",
+        "CONFIG GET nosuch", "CONFIG SET nosuch 1", "SELECT 0", "SELECT 1", "PUBLISH c1 x", "PUBLISH d x",
+        "PUBLISH e x", "SPUBLISH c1 x", "PING", "SORT a1 BY nosort", "SORT a1 BY w*", "SORT a1 GET #",
+        "SORT a1 STORE b", "LMPOP 1 a1 LEFT", "LMPOP 2 a1 z LEFT", "LMPOP 5 z LEFT", "OBJECT ENCODING a1", "ACL WHOAMI", "ACL LIST x",
         "CLIENT ID x", "DEL a1 b", "RENAME a1 b", "ZUNIONSTORE a1 1 b", "ZADD b 1 x", "RPOPLPUSH a1 b", "TYPE z",
         "TOUCH a1 z", "EVAL return 1 a1", "EVAL 1 1 z", "NOSUCH a", "GET", "WATCH a1 z",
     ]
