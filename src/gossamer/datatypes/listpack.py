@@ -568,8 +568,19 @@ def validate(lp: bytes, offset: i64 = 0) -> None:
     pos: i64 = HEADER_BYTES
     walked: i64 = 0
     while pos < end:
-        pos = _validate_entry(lp, pos, end, offset)
         walked += 1
+        # Most entries are small integers or short strings: one byte of encoding, one of length behind.
+        byte: i64 = lp[pos]
+        if byte < 0xE0:
+            body: i64 = (byte & 63) + 1
+            if byte < 0x80:
+                body = 1
+            elif byte >= 0xC0:
+                body = 2
+            if pos + body < end and lp[pos + body] == body:
+                pos += body + 1
+                continue
+        pos = _validate_entry(lp, pos, end, offset)
     stated: i64 = header_count(lp)
     if stated != COUNT_UNKNOWN and stated != walked:
         raise CorruptError("listpack states another count than it has", offset + 4)

@@ -8,7 +8,6 @@ from typing import final
 
 from mypy_extensions import i64
 
-from gossamer.datatypes.packed_filling import Filling
 from gossamer.datatypes.packed_table import META_KIND, PAYLOAD_EMBED_MAX_BYTES
 from gossamer.datatypes.strings import StringBuffer
 from gossamer.datatypes.value import KIND_LAST_STRING, KIND_OBJECT, KIND_STRING, Value
@@ -66,16 +65,13 @@ class Walker:
         return True
 
 
-def load_entry(
-    database: Database, filling: Filling, key: bytes, value: bytes | Value, expire_ms: i64, access: i64
-) -> bool:
+def load_entry(database: Database, key: bytes, value: bytes | Value, expire_ms: i64, access: i64) -> bool:
     """Add a key that comes from a file; False, and nothing done, where the key is there already.
 
-    Nobody is told of it, nothing is counted, and a due key is kept; expire_ms 0 means never. `filling` is that of the
-    database's table.
+    Nobody is told of it, nothing is counted, and a due key is kept; expire_ms 0 means never.
     """
     table = database.table
-    if not filling.is_new(key):
+    if table.find(key):
         return False
     table.new_extra = access
     if isinstance(value, bytes):

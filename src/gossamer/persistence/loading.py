@@ -6,9 +6,11 @@ Owns the way from a file to keys, access fields included. What is dropped and wh
 
 from typing import Final, final
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
-from gossamer.datatypes.packed_filling import Filling
+from gossamer.base.errors import CorruptError
+from gossamer.datatypes.packed_filling import warm
 from gossamer.datatypes.value import Value
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import ACCESS_LFU
@@ -19,19 +21,28 @@ from gossamer.rdb.loader import Loader, LoadReport, LoadTarget
 from gossamer.rdb.reader import Reader
 
 STEP_BYTES: Final = 2 << 20
+AT_ONCE: Final = 32  # keys that are stored together: enough for the memory of their buckets to come together
+NUMBERS: Final = 4  # that belong to each: database, expire time, access field, offset
 KEY_MIN_BYTES: Final = 3  # a type, a length of a key, a length of a value
 
 
 @final
 class KeyspaceTarget(LoadTarget):
-    """Puts loaded keys into the databases; collects the code of function libraries."""
+    """Puts loaded keys into the databases; collects the code of function libraries.
+
+    A few keys wait and are stored together, since storing one is little more than waiting for the memory of its
+    bucket, and the processor can wait for many at a time.
+    """
 
     def __init__(self, keyspace: Keyspace, keeps_old: bool = False) -> None:
         self.keyspace: Keyspace = keyspace
         self.keeps_old: bool = keeps_old  # a key that is there already is passed over, not refused
         self.most_keys: i64 = 0  # no more than the file can hold, whatever it announces
         self.functions: list[bytes] = []
-        self.fillings: list[Filling] = [Filling(database.table) for database in keyspace.databases]
+        self.warmth: i64 = 0  # of no meaning: what was read to have it near
+        self.keys: list[bytes] = []  # those that wait, and what belongs to each
+        self.values: list[bytes | Value] = []
+        self.numbers: vec[i64] = vec[i64]([0] * (NUMBERS * AT_ONCE))
 
     def add(
         self,
@@ -41,7 +52,8 @@ class KeyspaceTarget(LoadTarget):
         expire_at_ms: i64,
         idle_seconds: i64,
         frequency: i64,
-    ) -> bool:
+        offset: i64,
+    ) -> None:
         state = self.keyspace.state
         access: i64 = state.access_now
         if state.access_mode == ACCESS_LFU:
@@ -53,17 +65,40 @@ class KeyspaceTarget(LoadTarget):
         expire_ms: i64 = 0
         if expire_at_ms != -1:
             expire_ms = expire_at_ms if expire_at_ms > 0 else 1
-        added: bool = load_entry(
-            self.keyspace.databases[db_index], self.fillings[db_index], key, value, expire_ms, access
-        )
-        return added or self.keeps_old
+        numbers = self.numbers
+        at: i64 = len(self.keys) * NUMBERS
+        numbers[at] = db_index
+        numbers[at + 1] = expire_ms
+        numbers[at + 2] = access
+        numbers[at + 3] = offset
+        self.keys.append(key)
+        self.values.append(value)
+        if len(self.keys) >= AT_ONCE:
+            self.complete()
+
+    def complete(self) -> None:
+        databases = self.keyspace.databases
+        keys = self.keys
+        numbers = self.numbers
+        n: i64 = len(keys)
+        for i in range(n):
+            self.warmth ^= warm(databases[numbers[i * NUMBERS]].table, keys[i])
+        at: i64 = 0
+        for i in range(n):
+            new: bool = load_entry(
+                databases[numbers[at]], keys[i], self.values[i], numbers[at + 1], numbers[at + 2]
+            )
+            if not new and not self.keeps_old:
+                raise CorruptError("Key stands twice in its database", int(numbers[at + 3]))
+            at += NUMBERS
+        self.keys = []
+        self.values = []
 
     def expect(self, db_index: i64, keys: i64, expires: i64) -> None:
         if keys > self.most_keys:
             keys = self.most_keys
-        table = self.keyspace.databases[db_index].table
-        table.reserve(keys)
-        self.fillings[db_index] = Filling(table)
+        self.complete()
+        self.keyspace.databases[db_index].table.reserve(keys)
 
     def add_function(self, code: bytes) -> None:
         self.functions.append(code)
@@ -102,7 +137,9 @@ class SnapshotLoading:
         if not self.begun:
             self.begun = True
             self.reader.begin()
-        return self.reader.advance(limit_bytes)
+        done = self.reader.advance(limit_bytes)
+        self.target.complete()
+        return done
 
     def close(self) -> None:
         self.file.close()

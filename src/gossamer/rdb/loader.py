@@ -27,12 +27,16 @@ class LoadTarget:
         expire_at_ms: i64,
         idle_seconds: i64,
         frequency: i64,
-    ) -> bool:
+        offset: i64,
+    ) -> None:
         """Store a key, with -1 for an expiry, idle time or frequency that is not stated.
 
-        False, and nothing done, where the key is there already.
+        It may take its time until `complete`; a key that is there already is CorruptError at its `offset`.
         """
         raise NotImplementedError
+
+    def complete(self) -> None:
+        """Store what was added so far."""
 
     def expect(self, db_index: i64, keys: i64, expires: i64) -> None:
         """So many keys are about to come: a hint, not to be trusted with an allocation."""
@@ -91,6 +95,9 @@ class Loader(Visitor):
         name = module_type.decode("ascii")
         raise CorruptError(f"Value of the module type {name} cannot be loaded", int(attributes.offset))
 
+    def on_end(self) -> None:
+        self.target.complete()
+
     def on_key(self, key: bytes, value: bytes | Value, attributes: KeyAttributes) -> None:
         expire_at_ms = attributes.expire_at_ms
         report = self.report
@@ -100,11 +107,15 @@ class Loader(Visitor):
         if expire_at_ms != -1 and self.now_ms >= 0 and expire_at_ms < self.now_ms:
             report.keys_expired += 1
             return
-        added = self.target.add(
-            self.db_index, key, value, expire_at_ms, attributes.idle_seconds, attributes.frequency
+        self.target.add(
+            self.db_index,
+            key,
+            value,
+            expire_at_ms,
+            attributes.idle_seconds,
+            attributes.frequency,
+            attributes.offset,
         )
-        if not added:
-            raise CorruptError("Key stands twice in its database", int(attributes.offset))
         report.keys_loaded += 1
         if attributes.field_expire_at_ms is not None:
             report.hashes_with_expiring_fields += 1

@@ -14,8 +14,6 @@ from gossamer.base.numbers import NotANumber, parse_double
 from gossamer.datatypes import listpack
 
 _SLOTS: Final = 4096
-# The lowest n bytes of a word. (A shifted literal would be 32 bits wide when compiled.)
-_MASKS: Final[list[int]] = [256**size - 1 for size in range(8)]
 
 # How the pairs of a sorted set stand.
 ORDERED: Final = 0
@@ -56,6 +54,11 @@ class DuplicateFilter:
         full: i64 = end - 8
         while position < end:
             byte: i64 = lp[position]
+            step: i64 = 2
+            if byte >= 0xC0:
+                step = listpack.entry_bytes(lp, position)
+            elif byte >= 0x80:
+                step = (byte & 63) + 2
             if skip == 0:
                 slot: i64
                 first: i64 = lp[position + 1]
@@ -69,7 +72,7 @@ class DuplicateFilter:
                 marks[slot] = search
                 skip = stride
             skip -= 1
-            position += _entry_bytes(lp, position)
+            position += step
         return False
 
 
@@ -77,7 +80,9 @@ def _short_signature(lp: bytes, start: i64, size: i64) -> i64:
     """The signature of a string that is no number; there must be eight bytes to load from its start on."""
     word = read_i64_le(lp, start)
     if size < 8:
-        return _mix(word & _MASKS[size], size)
+        beyond: i64 = 1
+        beyond <<= 8 * size
+        return _mix(word & (beyond - 1), size)
     return _mix(word, size) + 3 * _mix(read_i64_le(lp, start + size - 8), 257)
 
 
