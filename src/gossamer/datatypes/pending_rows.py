@@ -43,8 +43,10 @@ class PendingRows:
 
     def place_in(self, chunk: bytes, stream_id: bytes) -> i64:
         """Offset of the first row of the chunk whose id is not below stream_id; the chunk's length if none is."""
+        if chunk[:ID_BYTES] >= stream_id:
+            return 0  # who acknowledges in order is here
         width: i64 = self.width
-        low: i64 = 0
+        low: i64 = 1
         high: i64 = i64(len(chunk)) // width
         while low < high:
             middle: i64 = (low + high) >> 1
@@ -109,25 +111,30 @@ class PendingRows:
 
     def remove(self, stream_id: bytes) -> bool:
         """Remove the row of that id; False if there is none."""
+        return self.take(stream_id) is not None
+
+    def take(self, stream_id: bytes) -> bytes | None:
+        """Remove the row of that id and answer it; None if there is none."""
         i: i64 = bisect_left(self.lasts, stream_id)
         if i >= len(self.chunks):
-            return False
+            return None
         chunk = self.chunks[i]
         at = self.place_in(chunk, stream_id)
         if chunk[at : at + ID_BYTES] != stream_id:
-            return False
+            return None
+        width: i64 = self.width
         self.count -= 1
-        self.tally.bytes -= self.width
+        self.tally.bytes -= width
         size: i64 = len(chunk)
-        if size == self.width:
+        if size == width:
             del self.chunks[i]
             del self.lasts[i]
             self.tally.bytes -= CHUNK_OVERHEAD_BYTES
-            return True
-        self.chunks[i] = chunk[:at] + chunk[at + self.width :]
-        if at + self.width == size:
-            self.lasts[i] = chunk[at - self.width : at - self.width + ID_BYTES]
-        return True
+            return chunk
+        self.chunks[i] = chunk[width:] if at == 0 else chunk[:at] + chunk[at + width :]
+        if at + width == size:
+            self.lasts[i] = chunk[at - width : at - width + ID_BYTES]
+        return chunk[at : at + width]
 
     def first_id(self) -> bytes:
         """The least id of rows that are not empty."""

@@ -122,11 +122,10 @@ class ConsumerGroup:
 
     def acknowledge(self, stream_id: bytes) -> bool:
         """Forget a pending entry; False if it is not pending."""
-        entry = self.find_pending(stream_id)
-        if entry is None:
+        row = self.pending.take(stream_id)
+        if row is None:
             return False
-        self.pending.remove(stream_id)
-        self.owner(entry).pending.remove(stream_id)
+        self.owner(PendingEntry.of_row(row)).pending.remove(stream_id)
         return True
 
     def copy(self, tally: Tally) -> "ConsumerGroup":

@@ -335,15 +335,21 @@ class Stream(Value):
             self.entry_count -= live
             removed += live
             index += 1
+            self.first_id = ID_MIN
         if index > 0:
             self.drop_nodes(0, index)
-        if removed > 0:
-            self.top_id = b""
+        if self.entry_count == 0:
+            self.top_id = ID_MIN
+            self.first_id = ID_MIN
+        elif self.first_id == ID_MIN:
             self.renew_first_id()
         return removed
 
     def trim_node(self, index: i64, cursor: NodeCursor, most: i64, least_id: bytes | None) -> i64:
-        """Remove the oldest entries of the node that the cursor is in front of."""
+        """Remove the oldest entries of the node that the cursor is in front of.
+
+        Sets the stream's first id, to ID_MIN if the node has no live entry left.
+        """
         positions: list[i64] = []
         live: i64 = live_count(cursor.node)
         pos: i64 = cursor.first_at
@@ -358,7 +364,13 @@ class Stream(Value):
                 positions.append(pos)
                 self.entry_count -= 1
             pos = cursor.after()
+        while pos < cursor.end:
+            cursor.read(pos)
+            if cursor.flags & ENTRY_DELETED == 0:
+                break
+            pos = cursor.after()
         if positions:
+            self.first_id = cursor.stream_id() if pos < cursor.end else ID_MIN
             if index == i64(len(self.nodes)) - 1:
                 self.close_last()
             self.put_node(index, with_deleted(cursor.node, positions, live))
