@@ -180,27 +180,33 @@ def test_our_append_only_file_starts_there(peer: str, form: str, tmp_path: Path)
 
 
 def write_increments(kind: str, directory: Path, peer: str) -> Remembered:
-    """Rewrites that are interrupted leave several increments."""
+    """Rewrites that are interrupted leave several increments. A database full of keys makes them long enough."""
     with (
-        start(kind, directory, peer, *AOF, "--rdb-key-save-delay", "100000") as server,
+        start(kind, directory, peer, *AOF, "--rdb-key-save-delay", "100") as server,
         server.client() as client,
     ):
         fill(client)
+        client.call("SELECT", 9)
+        assert client.call("DEBUG", "POPULATE", 100_000).raw == b"+OK\r\n"
+        client.call("SELECT", 0)
         for number in range(3):
-            client.call("BGREWRITEAOF")
-            wait_until(
-                lambda: b"aof_rewrite_in_progress:1" in client.call("INFO", "persistence").raw,
-                what="a rewrite",
-            )
-            change(client, number)
-            for child in children(server):
-                os.kill(child, signal.SIGKILL)
-            wait_until(
-                lambda: b"aof_rewrite_in_progress:0" in client.call("INFO", "persistence").raw, what="its end"
-            )
+            interrupt_rewrite(server, client, number)
+        client.call("SELECT", 9)
+        client.call("FLUSHDB")
+        client.call("SELECT", 0)
         held = Remembered(client)
         server.terminate()
     return held
+
+
+def interrupt_rewrite(server: ServerProcess, client: WireClient, number: int) -> None:
+    client.call("BGREWRITEAOF")
+    wait_until(lambda: len(children(server)) == 1, what="a rewrite")
+    change(client, number)
+    for child in children(server):
+        os.kill(child, signal.SIGKILL)
+    wait_until(lambda: b"aof_rewrite_in_progress:0" in client.call("INFO", "persistence").raw, what="its end")
+    assert b"aof_last_bgrewrite_status:err" in client.call("INFO", "persistence").raw
 
 
 def children(server: ServerProcess) -> list[int]:

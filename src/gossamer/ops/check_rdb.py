@@ -16,7 +16,7 @@ from gossamer.ops.console import complain, say
 from gossamer.ops.progress import Progress, size_text
 from gossamer.ops.rdb_findings import FORMS, RdbFindings, RdbScan, scan_rdb, shown
 from gossamer.rdb.crc64 import crc64
-from gossamer.rdb.format import MAGIC_REDIS, MAGIC_VALKEY, OPCODE_EOF, VERSION_WITH_CHECKSUM
+from gossamer.rdb.format import MAGIC_REDIS, MAGIC_VALKEY, OPCODE_EOF, TYPE_MODULE_2, VERSION_WITH_CHECKSUM
 
 COPY_BYTES: Final = 1 << 20
 INDENT: Final = "  "
@@ -83,7 +83,8 @@ def content_lines(findings: RdbFindings) -> list[str]:
         lines.append(f"functions    {counted}, {sum(map(len, findings.functions)):,} bytes of code")
     if findings.module_types:
         names = ", ".join(sorted({name.decode("latin-1") for name in findings.module_types}))
-        lines.append(f"modules      data of {names}, passed over")
+        refused = "; a server without them refuses the keys" if TYPE_MODULE_2 in findings.forms else ""
+        lines.append(f"modules      data of {names}, not looked into{refused}")
     return lines
 
 
