@@ -87,6 +87,13 @@ SCENES = {
         "0: XGROUP DELCONSUMER k g d", "0: XGROUP DESTROY k g", "0: XSETID k 9", "0: XGROUP CREATE j g 0 MKSTREAM",
         "0: CONFIG SET notify-keyspace-events ''",
     ],
+    "every miss": [
+        "0: CONFIG SET notify-keyspace-events KEAm", "1: PSUBSCRIBE __key*", "0: XREAD STREAMS k 0", "0: XRANGE k - +",
+        "0: XACK k g 1", "0: XPENDING k g", "0: XINFO STREAM k", "0: XCLAIM k g c 0 1", "0: XAUTOCLAIM k g c 0 0",
+        "0: XLEN k", "0: XDEL k 1-1", "0: XGROUP CREATE k g 0", "0: XREADGROUP GROUP g c STREAMS k >",
+        "0: XTRIM k MAXLEN 0", "0: XADD k NOMKSTREAM 1-1 f v", "0: XSETID k 1-1", "0: XREVRANGE k + -",
+        "0: CONFIG SET notify-keyspace-events ''",
+    ],
 }  # fmt: skip
 
 

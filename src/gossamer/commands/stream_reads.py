@@ -224,6 +224,8 @@ def read_streams(session: Session, argv: list[bytes], grouped: bool) -> None:
         options.count = _BLOCKED_COUNT
     found: list[bytes] = []  # key, entries as a reply, key, entries ...
     for each in wanted:
+        if session.ready_key is None:
+            session.db.find_read(each.key)  # Redis looks twice, and so counts and tells of a miss twice
         if each.stream is not None:
             entries = serve(session, each, each.stream, options)
             if entries is not None:
