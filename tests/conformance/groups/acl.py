@@ -30,7 +30,8 @@ request = st.sampled_from(
         "GET a1", "GET b", "SET a1 x", "SET a1 x GET", "SET z x", "MGET a1 b z", "COPY a1 b", "COPY b a1", "EXISTS z b",
         "CONFIG GET nosuch", "CONFIG SET nosuch 1", "SELECT 0", "SELECT 1", "PUBLISH c1 x", "PUBLISH d x",
         "PUBLISH e x", "SPUBLISH c1 x", "PING", "SORT a1 BY nosort", "SORT a1 BY w*", "SORT a1 GET #",
-        "SORT a1 STORE b", "LMPOP 1 a1 LEFT", "LMPOP 2 a1 z LEFT", "LMPOP 5 z LEFT", "OBJECT ENCODING a1", "ACL WHOAMI", "ACL LIST x",
+        "SORT a1 STORE b", "LMPOP 1 a1 LEFT", "LMPOP 2 a1 z LEFT", "LMPOP 5 z LEFT", "OBJECT ENCODING a1",
+        "ACL WHOAMI", "ACL LIST x",
         "CLIENT ID x", "DEL a1 b", "RENAME a1 b", "ZUNIONSTORE a1 1 b", "ZADD b 1 x", "RPOPLPUSH a1 b", "TYPE z",
         "TOUCH a1 z", "EVAL return 1 a1", "EVAL 1 1 z", "NOSUCH a", "GET", "WATCH a1 z",
     ]
