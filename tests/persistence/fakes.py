@@ -9,7 +9,17 @@ from gossamer.engine.config import Config
 from gossamer.keyspace.events import KeyspaceListener
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
-from gossamer.persistence.doors import Disk, EventLog, InputFile, Job, OutputFile, Processes
+from gossamer.persistence.aof import Emergency
+from gossamer.persistence.doors import (
+    Background,
+    BackgroundTask,
+    Disk,
+    EventLog,
+    InputFile,
+    Job,
+    OutputFile,
+    Processes,
+)
 from gossamer.persistence.snapshot import SnapshotContent, Snapshots
 
 
@@ -22,6 +32,7 @@ class FakeDisk(Disk):
         self.steps = 0
         self.fail_at = -1
         self.journal: list[str] = []
+        self.handed_out: list[FakeOutputFile] = []
 
     def step(self, what: str) -> None:
         self.steps += 1
@@ -52,6 +63,9 @@ class FakeDisk(Disk):
     def rename(self, name: str, new_name: str) -> None:
         self.step(f"rename {name} {new_name}")
         self.files[new_name] = self.files.pop(name)
+        for file in self.handed_out:
+            if file.name == name:
+                file.name = new_name
 
     def remove(self, name: str) -> None:
         self.journal.append(f"remove {name}")
@@ -65,9 +79,15 @@ class FakeOutputFile(OutputFile):
     def __init__(self, disk: FakeDisk, name: str) -> None:
         self.disk = disk
         self.name = name
+        self.short_by = 0  # the next write leaves so many bytes out and fails
+        disk.handed_out.append(self)
 
     def write(self, data: bytes) -> None:
         self.disk.step("write")
+        if self.short_by:
+            self.disk.files[self.name] += data[: -self.short_by]
+            self.short_by = 0
+            raise OSError(28, "No space left on device")
         self.disk.files[self.name] += data
 
     def size_bytes(self) -> i64:
@@ -130,6 +150,37 @@ class FakeProcesses(Processes):
 
     def kill(self, process_id: i64) -> None:
         self.ended[int(process_id)] = -9
+
+
+class FakeBackground(Background):
+    """The other thread works when the test lets it."""
+
+    def __init__(self) -> None:
+        self.tasks: list[BackgroundTask] = []
+
+    def submit(self, task: BackgroundTask) -> None:
+        self.tasks.append(task)
+
+    def work(self) -> None:
+        while self.tasks:
+            task = self.tasks.pop(0)
+            try:
+                task.run()
+            except OSError as error:
+                task.error = error
+            task.done = True
+
+    def drain(self) -> None:
+        self.work()
+
+
+class GaveUp(BaseException):
+    """The process would have ended here."""
+
+
+class FakeEmergency(Emergency):
+    def give_up(self, text: str) -> None:
+        raise GaveUp(text)
 
 
 class Lines(EventLog):
