@@ -50,6 +50,8 @@ def shutdown(client: Client, argv: list[bytes]) -> None:
         raise CommandError(SYNTAX)
     if abort:
         raise CommandError(b"ERR No shutdown in progress.")
+    if save is not False and client.engine.scripts.running is not None:
+        raise CommandError(client.engine.scripts.busy_error())
     refusal = client.engine.hooks.shutdown(save, now, force)
     if refusal is not None:
         raise CommandError(refusal)
