@@ -48,6 +48,7 @@ from gossamer.datatypes.value import BYTES_OVERHEAD, OBJECT_BYTES, Value
 NODE_BYTES_MAX: Final = 1 << 30  # of a node, and of the fields and values of one entry
 NODE_OVERHEAD_BYTES: Final = 2 * BYTES_OVERHEAD + ID_BYTES + 16
 OPEN_NODE_BYTES: Final = 2 * OBJECT_BYTES + 600
+STEPS_FROM_END: Final = 8
 STREAM_BYTES: Final = 4 * OBJECT_BYTES + 3 * 64 + 3 * (BYTES_OVERHEAD + ID_BYTES)
 
 _INT64_MAX: Final = 0x7FFFFFFFFFFFFFFF
@@ -469,7 +470,7 @@ class StreamWalk:
                     self.index = n
                     return False
                 cursor.open(self.node_ids[self.index], self.nodes[self.index])
-                pos = cursor.first_at
+                pos = self.begin_near_end() if self.outside else cursor.first_at
                 continue
             cursor.read(pos)
             if cursor.flags & ENTRY_DELETED == 0:
@@ -479,6 +480,29 @@ class StreamWalk:
         self.outside = False
         self.begun = True
         return not self.bounded or not cursor.is_above(self.stop_milliseconds, self.stop_sequence)
+
+    def begin_near_end(self) -> i64:
+        """Where to begin in the first node: at its end, if the range begins there.
+
+        Who follows a stream wants but its last entries, and need not wade through the node for them.
+        """
+        cursor = self.cursor
+        cursor.read(cursor.first_at)
+        if not cursor.is_below(self.start_milliseconds, self.start_sequence):
+            return cursor.first_at
+        pos: i64 = cursor.end
+        steps: i64 = STEPS_FROM_END
+        while steps > 0:
+            previous: i64 = cursor.before(pos)
+            if previous < 0:
+                break
+            cursor.read(previous)
+            if cursor.flags & ENTRY_DELETED == 0:
+                if cursor.is_below(self.start_milliseconds, self.start_sequence):
+                    return pos
+            pos = previous
+            steps -= 1
+        return cursor.first_at
 
     def next_backward(self) -> bool:
         cursor = self.cursor
