@@ -290,7 +290,7 @@ class Scripts:
             if isinstance(argument, bytes):
                 argv.append(argument)
             elif isinstance(argument, int) and not isinstance(argument, bool):
-                argv.append(b"%d" % argument)
+                argv.append(b"%d" % argument if -(10**17) < argument < 10**17 else b"%.17g" % argument)
             elif isinstance(argument, float):
                 argv.append(b"%.17g" % argument)
             else:

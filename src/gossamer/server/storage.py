@@ -6,11 +6,15 @@ import signal
 import stat
 import threading
 import time
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
 
 from gossamer.persistence.doors import Background, BackgroundTask, Disk, InputFile, Job, OutputFile, Processes
+
+
+# Bytes and size, without the times of the file, where the system can do that.
+SYNC_FILE: Final = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
 
 
 @final
@@ -33,7 +37,7 @@ class SystemOutputFile(OutputFile):
         os.lseek(self.descriptor, int(size), os.SEEK_SET)
 
     def sync(self) -> None:
-        os.fsync(self.descriptor)
+        SYNC_FILE(self.descriptor)
 
     def close(self) -> None:
         os.close(self.descriptor)

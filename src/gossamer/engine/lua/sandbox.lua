@@ -562,11 +562,11 @@ end
 -- The body of a script as a function. `straighten` gets its byte code and answers it without tail calls in the main
 -- function: a tail call would forget the line from which it was made.
 local function compile_script(body, straighten)
-  local made, problem = loadstring("return function() " .. body .. "\nend", "@user_script")
+  local made, problem = loadstring(body, "@user_script")
   if not made then
     return nil, problem
   end
-  local main = loadstring(straighten(dump(made())), "@user_script")
+  local main = loadstring(straighten(dump(made)), "@user_script")
   setfenv(main, globals)
   return main
 end
