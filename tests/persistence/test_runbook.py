@@ -10,8 +10,9 @@ from gossamer.ops.check_rdb import run as check_rdb
 from support.servers import ServerProcess, wait_until
 from support.wire import WireClient
 
-ON = ["--appendonly", "yes"]
-OFF = ["--appendonly", "no"]
+# With `always` a killed server leaves all that it answered; with `everysec` a late sync may hold some of it back.
+ON = ["--appendonly", "yes", "--appendfsync", "always"]
+OFF = ["--appendonly", "no", "--appendfsync", "always"]
 
 
 def start(directory: Path, *arguments: str) -> ServerProcess:
