@@ -97,6 +97,8 @@ def hsetnx(session: Session, argv: list[bytes]) -> None:
     elif value.contains(argv[2]):
         session.reply.integer(0)
         return
+    else:
+        session.db.expire_hidden_field(key, value, argv[2])
     value.set(argv[2], argv[3])
     session.db.store(key, value)
     session.changed(key, NOTIFY_HASH, b"hset")
@@ -140,6 +142,7 @@ def hincrby(session: Session, argv: list[bytes]) -> None:
     if value is None:
         value = Hash(session.limits)
     else:
+        session.db.expire_hidden_field(key, value, field)
         text = value.get(field)
         if text is not None:
             old = integer_argument_or(text, HASH_VALUE_NOT_INTEGER)
@@ -148,7 +151,7 @@ def hincrby(session: Session, argv: list[bytes]) -> None:
     if (increment < 0 and old < lowest - increment) or (increment > 0 and old > highest - increment):
         raise CommandError(OVERFLOW)
     total: i64 = old + increment
-    value.set(field, format_int(total))
+    value.set_keeping_time(field, format_int(total))
     session.db.store(key, value)
     session.changed(key, NOTIFY_HASH, b"hincrby")
     session.reply.integer(total)
@@ -177,15 +180,26 @@ def hincrbyfloat(session: Session, argv: list[bytes]) -> None:
         raise CommandError(HASH_VALUE_NOT_FLOAT) from None
     except NotFinite:
         raise CommandError(NAN_OR_INFINITY) from None
-    value.set(field, total)
+    value.set_keeping_time(field, total)
     session.db.store(key, value)
     session.changed(key, NOTIFY_HASH, b"hincrbyfloat")
     # The sum itself, so that no other machine's arithmetic can disagree.
-    session.propagate([b"HSET", key, field, total])
+    if value.expire_time(field) >= 0:
+        session.propagate([b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", field, total])
+    else:
+        session.propagate([b"HSET", key, field, total])
     session.reply.bulk(total)
 
 
 # -- reading ----------------------------------------------------------------------------------------------
+
+
+def lookup_visible(session: Session, key: bytes) -> Hash | None:
+    """The hash at key as those see it who read all of it: without fields that are due and not removed yet."""
+    value = session.db.lookup_hash(key, False)
+    if value is None or value.hidden_before_ms == 0:
+        return value
+    return value.visible()
 
 
 def hget(session: Session, argv: list[bytes]) -> None:
@@ -221,7 +235,7 @@ def hexists(session: Session, argv: list[bytes]) -> None:
 def hlen(session: Session, argv: list[bytes]) -> None:
     """HLEN key"""
     value = session.db.lookup_hash(argv[1], False)
-    session.reply.integer(0 if value is None else value.length())
+    session.reply.integer(0 if value is None else value.live_length())
 
 
 def hstrlen(session: Session, argv: list[bytes]) -> None:
@@ -233,7 +247,7 @@ def hstrlen(session: Session, argv: list[bytes]) -> None:
 
 def hgetall(session: Session, argv: list[bytes]) -> None:
     """HGETALL key"""
-    value = session.db.lookup_hash(argv[1], False)
+    value = lookup_visible(session, argv[1])
     reply = session.reply
     if value is None:
         reply.map(0)
@@ -264,7 +278,7 @@ def reply_every_other(session: Session, value: Hash, pairs: bytes, skip: i64) ->
 
 def hkeys(session: Session, argv: list[bytes]) -> None:
     """HKEYS key"""
-    value = session.db.lookup_hash(argv[1], False)
+    value = lookup_visible(session, argv[1])
     if value is None:
         session.reply.array(0)
         return
@@ -277,7 +291,7 @@ def hkeys(session: Session, argv: list[bytes]) -> None:
 
 def hvals(session: Session, argv: list[bytes]) -> None:
     """HVALS key"""
-    value = session.db.lookup_hash(argv[1], False)
+    value = lookup_visible(session, argv[1])
     if value is None:
         session.reply.array(0)
         return
@@ -293,8 +307,8 @@ def hrandfield(session: Session, argv: list[bytes]) -> None:
     reply = session.reply
     flat: list[bytes] = []
     if len(argv) == 2:
-        value = session.db.lookup_hash(argv[1], False)
-        if value is None:
+        value = lookup_visible(session, argv[1])
+        if value is None or value.length() == 0:
             reply.null()
         else:
             value.random_pair(session.rng, flat)
@@ -306,8 +320,8 @@ def hrandfield(session: Session, argv: list[bytes]) -> None:
         raise CommandError(SYNTAX)
     if with_values and (count < -_WITHVALUES_LIMIT or count > _WITHVALUES_LIMIT):
         raise CommandError(OUT_OF_RANGE)
-    value = session.db.lookup_hash(argv[1], False)
-    if value is None or count == 0:
+    value = lookup_visible(session, argv[1])
+    if value is None or count == 0 or value.length() == 0:
         reply.array(0)
         return
     if count > 0:
@@ -365,7 +379,7 @@ def hscan(session: Session, argv: list[bytes]) -> None:
     size: i64 = len(flat)
     index: i64 = 0
     while index < size:
-        if options.takes(flat[index]):
+        if options.takes(flat[index]) and (value.hidden_before_ms == 0 or not value.hides(flat[index])):
             items.append(flat[index])
             if not options.novalues:
                 items.append(flat[index + 1])

@@ -98,8 +98,12 @@ def lookup_by_pattern(db: Database, pattern: bytes, element: bytes) -> bytes | N
         return None
     arrow: i64 = pattern.find(b"->", star + 1)
     if arrow >= 0 and arrow + 2 < i64(len(pattern)):
-        value = db.lookup_read(pattern[:star] + element + pattern[star + 1 : arrow])
-        return value.get(pattern[arrow + 2 :]) if isinstance(value, Hash) else None
+        key = pattern[:star] + element + pattern[star + 1 : arrow]
+        value = db.lookup_read(key)
+        if not isinstance(value, Hash):
+            return None
+        fields = value if value.scheduled_ms == 0 else db.without_due_fields(key, value)
+        return None if fields is None else fields.get(pattern[arrow + 2 :])
     value = db.lookup_read(pattern[:star] + element + pattern[star + 1 :])
     return value if isinstance(value, bytes) else None
 

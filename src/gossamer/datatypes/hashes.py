@@ -3,12 +3,14 @@
 Owns both forms and the switch between them; knows no keys and no clients.
 
     packed   one listpack: field, value, field, value ... in the order in which the fields came
-    large    a PackedTable from field to value
+    large    a PackedTable from field to value, and to the expire time of a field that has one
 
-A hash becomes large, for good, with the first field or value above `hash-max-listpack-value` bytes or with
-more than `hash-max-listpack-entries` fields.
+A hash becomes large, for good, with the first field or value above `hash-max-listpack-value` bytes, with more
+than `hash-max-listpack-entries` fields, or with the first field that expires.
 
-Invariants: exactly one form holds the fields; every field stands there once.
+Invariants: exactly one form holds the fields; every field stands there once. A field that is due counts as there
+(`length`, `items` ...) until it is removed; one that is hidden is absent from `get`, `contains`, `set`, `remove`,
+`expire_time`, `live_length` and `visible`.
 """
 
 from typing import Any, Final, final
@@ -18,6 +20,15 @@ from mypy_extensions import i64
 from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.datatypes import listpack
+from gossamer.datatypes.field_expiry import (
+    NEVER_EXPIRES,
+    NO_FIELD,
+    copy_entries,
+    count_due,
+    expiring_fields,
+    live_items,
+    next_check_ms,
+)
 from gossamer.datatypes.packed_table import PackedTable
 from gossamer.datatypes.value import BYTES_OVERHEAD, KIND_HASH_LISTPACK, KIND_OBJECT, OBJECT_BYTES, Value
 
@@ -36,6 +47,8 @@ class Hash(Value):
         self.limits: Limits = limits
         self.pairs: bytes = listpack.EMPTY  # while packed
         self.table: PackedTable | None = None  # None while packed
+        self.hidden_before_ms: i64 = 0  # fields that expire before this time are hidden
+        self.scheduled_ms: i64 = 0  # owned by the database: when it will look for due fields; 0: never
 
     @staticmethod
     def from_packed(packed: bytes, limits: Limits) -> "Hash":
@@ -95,7 +108,10 @@ class Hash(Value):
         if table is None:
             return Hash.from_packed(self.pairs, self.limits)
         value = Hash(self.limits)
-        fill(value.become_large(), table.items())
+        if table.expires_count != 0:
+            copy_entries(table, value.become_large())
+        else:
+            fill(value.become_large(), table.items())
         return value
 
     # -- fields -------------------------------------------------------------------------------------------
@@ -104,6 +120,8 @@ class Hash(Value):
         """The value of a field."""
         table = self.table
         if table is not None:
+            if self.hidden_before_ms != 0 and self.hides(field):
+                return None
             return table.get(field)
         pairs = self.pairs
         position = listpack.find(pairs, listpack.first(pairs), field, 1)
@@ -114,11 +132,11 @@ class Hash(Value):
     def contains(self, field: bytes) -> bool:
         table = self.table
         if table is not None:
-            return table.find(field)
+            return table.find(field) and (self.hidden_before_ms == 0 or not self.hides(field))
         return listpack.find(self.pairs, listpack.first(self.pairs), field, 1) >= 0
 
     def set(self, field: bytes, value: bytes) -> bool:
-        """Give a field its value; True when the field is new."""
+        """Give a field its value, for ever; True when the field is new."""
         table = self.table
         if table is None:
             limits = self.limits
@@ -139,18 +157,92 @@ class Hash(Value):
                     self.pairs = listpack.append_many(pairs, [field, value])
                     return True
             table = self.become_large()
+        if table.expires_count != 0:
+            is_new = not table.find(field)
+            if not is_new:
+                is_new = self.hides(field)
+                table.set_found_expire(0)
+            table.put(field, value)
+            return is_new
         return table.put(field, value)
 
     def remove(self, field: bytes) -> bool:
         """Take out a field; False when it is not there."""
         table = self.table
         if table is not None:
+            if self.hidden_before_ms != 0 and self.hides(field):
+                return False
             return table.remove(field)
         position = listpack.find(self.pairs, listpack.first(self.pairs), field, 1)
         if position < 0:
             return False
         self.pairs = listpack.delete_at(self.pairs, position, 2)
         return True
+
+    # -- fields that expire -------------------------------------------------------------------------------
+
+    def expiring(self) -> i64:
+        """How many fields expire."""
+        table = self.table
+        return 0 if table is None else table.expires_count
+
+    def expire_time(self, field: bytes) -> i64:
+        """When a field expires, in Unix ms; NEVER_EXPIRES, or NO_FIELD where it is not there."""
+        table = self.table
+        if table is None:
+            return NEVER_EXPIRES if self.contains(field) else NO_FIELD
+        if not table.find(field) or self.hides(field):
+            return NO_FIELD
+        return table.at_expire if table.at_expire != 0 else NEVER_EXPIRES
+
+    def set_expire(self, field: bytes, expire_ms: i64) -> None:
+        """Give a field that is there an expire time in Unix ms above 0; 0 takes it away."""
+        table = self.table
+        if table is None:
+            if expire_ms == 0:
+                return
+            table = self.become_large()
+        if table.find(field):
+            table.set_found_expire(expire_ms)
+
+    def set_keeping_time(self, field: bytes, value: bytes) -> bool:
+        """As set(), but an expire time that the field has is kept."""
+        table = self.table
+        if table is not None and table.find(field) and not self.hides(field):
+            table.put(field, value)
+            return False
+        return self.set(field, value)
+
+    def hides(self, field: bytes) -> bool:
+        """Whether a field is there and hidden."""
+        table = self.table
+        return table is not None and table.find(field) and 0 < table.at_expire < self.hidden_before_ms
+
+    def next_check_ms(self) -> i64:
+        """No field is due before this time; 0 where none expires."""
+        table = self.table
+        return 0 if table is None else next_check_ms(table)
+
+    def expiring_fields(self) -> list[tuple[bytes, int]]:
+        """Every field that expires, with its time."""
+        table = self.table
+        return [] if table is None else expiring_fields(table)
+
+    def live_length(self) -> i64:
+        """Number of fields that are not hidden."""
+        table = self.table
+        if table is None or self.hidden_before_ms == 0:
+            return self.length()
+        return table.count - count_due(table, self.hidden_before_ms)
+
+    def visible(self) -> "Hash":
+        """A hash of the fields that are not hidden: this one, or a copy without their times."""
+        table = self.table
+        if table is None or self.hidden_before_ms == 0:
+            return self
+        value = Hash(self.limits)
+        fill(value.become_large(), live_items(table, self.hidden_before_ms))
+        return value
 
     # -- all of it ----------------------------------------------------------------------------------------
 

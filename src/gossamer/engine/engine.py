@@ -43,6 +43,7 @@ from gossamer.engine.client import (
     GATE_NO_TOUCH,
     GATE_REPLY,
     GATE_SUBSCRIBED,
+    GATE_TRACKING,
     REPLY_ON,
     REPLY_SKIP,
     REPLY_SKIPPING,
@@ -57,6 +58,7 @@ from gossamer.engine.scripting import Scripts
 from gossamer.engine.slowlog import SlowLog
 from gossamer.engine.snapshot_door import RewriteDoor, SnapshotDoor
 from gossamer.engine.statistics import Statistics, record_latency
+from gossamer.engine.tracking import Tracking
 from gossamer.engine.watches import Watches
 from gossamer.keyspace.events import KeyspaceListener
 from gossamer.keyspace.keyspace import Keyspace
@@ -123,6 +125,7 @@ class Engine(KeyspaceListener):
         self.tracks_latency: bool = True
         self.active_expire: bool = True  # DEBUG SET-ACTIVE-EXPIRE
         self.scripts: Scripts = Scripts(self)
+        self.tracking: Tracking = Tracking(self)
         self.functions: Functions = Functions(self, self.scripts)
 
     # -- clients ------------------------------------------------------------------------------------------
@@ -149,6 +152,7 @@ class Engine(KeyspaceListener):
         self.watches.forget(client)
         self.pubsub.forget(client)
         self.end_monitor(client)
+        self.tracking.disable(client)
         self.clients.pop(client.client_id, None)
 
     def set_gate(self, bit: i64, on: bool) -> None:
@@ -286,6 +290,8 @@ class Engine(KeyspaceListener):
         if i64(len(reply.out)) > mark and reply.out[mark] == 45:
             command.failed_calls += 1
             self.statistics.note_error(reply.out, mark)
+        if client.gate & GATE_TRACKING:
+            self.tracking.after_call(client, command, argv)
         if client.propagated is not None or (self.feeds and (state.dirty != dirty or self.effects)):
             self.collect_effects(client, argv, state.dirty != dirty)
 
@@ -301,6 +307,8 @@ class Engine(KeyspaceListener):
 
         What the keyspace said while the command ran (a key that was due is gone) stands before the command.
         """
+        if self.tracking.flush_due:
+            self.tracking.send_flush()
         propagated = client.propagated
         db_index: i64 = client.db.index
         if propagated is None:
@@ -583,6 +591,8 @@ class Engine(KeyspaceListener):
     def on_modified(self, key: bytes, db_index: i64) -> None:
         if self.watches.count != 0:
             self.watches.touch(key, db_index)
+        if self.tracking.active:
+            self.tracking.invalidate(key)
         if self.blocking.waiting_keys != 0:
             self.blocking.note_modified(key, db_index)
 
@@ -591,6 +601,12 @@ class Engine(KeyspaceListener):
             limits = self.limits
             lazily: i64 = limits.lazyfree_lazy_eviction if evicted else limits.lazyfree_lazy_expire
             self.add_effect(db_index, [b"UNLINK" if lazily else b"DEL", key])
+            if self.running is None:
+                self.flush_effects(False)
+
+    def on_fields_removed_by_server(self, key: bytes, fields: list[bytes], db_index: i64) -> None:
+        if self.feeds:
+            self.add_effect(db_index, [b"HDEL", key, *fields])
             if self.running is None:
                 self.flush_effects(False)
 
@@ -605,6 +621,7 @@ class Engine(KeyspaceListener):
         self.snapshots.on_flushed_all()
 
     def on_emptying(self, db_index: i64) -> None:
+        self.tracking.flush_due = self.tracking.clients != 0
         if self.blocking.waiting_keys != 0:
             self.blocking.note_database_changed(db_index)
         if self.watches.count != 0:

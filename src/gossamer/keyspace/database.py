@@ -6,7 +6,8 @@ clients.
 
 Invariants: a Value with `ref >= 0` is held in slot `ref` of the slab and its `accounted` bytes are part of
 `used_bytes()`; a Value decoded from an entry (`ref == -1`) is a copy that must be stored again after a
-change; no empty list, hash, set or sorted set is ever stored; a key has one entry, also while it is due.
+change; no empty list, hash, set or sorted set is ever stored; a key has one entry, also while it is due; a hash
+with expiring fields is held, and stands in `field_expires` with a time at or before which none is due.
 
 The access field (three bytes): LRU: the second of the last access, modulo 2^24; LFU: minutes << 8 | counter.
 """
@@ -17,6 +18,7 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
 from gossamer.base.numbers import is_int64
+from gossamer.datatypes.field_expiry import remove_due
 from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.lists import List
 from gossamer.datatypes.packed_expiry import average_expire_ms, live_keys_in
@@ -43,7 +45,13 @@ from gossamer.datatypes.value import (
 )
 from gossamer.datatypes.zsets import ZSet
 from gossamer.keyspace.access import lfu_touched
-from gossamer.keyspace.events import NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW
+from gossamer.keyspace.events import (
+    NOTIFY_EXPIRED,
+    NOTIFY_GENERIC,
+    NOTIFY_HASH,
+    NOTIFY_KEY_MISS,
+    NOTIFY_NEW,
+)
 from gossamer.keyspace.lazyfree import LARGE_BYTES
 from gossamer.keyspace.state import ACCESS_LRU, KeyspaceState
 from gossamer.resp.errors import WRONGTYPE
@@ -51,6 +59,7 @@ from gossamer.resp.errors import WRONGTYPE
 NO_EXPIRE: Final = 0
 KEEP_EXPIRE: Final = -1
 AVERAGE_TTL_BUCKETS: Final = 100
+LOOKUP_BUCKETS: Final = 64  # of a hash, searched for due fields when a command wants it
 
 _PACKED_TYPE_NAMES: Final = (b"list", b"hash", b"set", b"set", b"zset")  # by kind, from KIND_LIST_LISTPACK on
 
@@ -64,6 +73,7 @@ class Database:
         self.state: KeyspaceState = state
         self.table: PackedTable = PackedTable(3)
         self.values_bytes: i64 = 0  # of the Values in the slab
+        self.field_expires: PackedTable | None = None  # keys of hashes with expiring fields, until there is one
 
     # -- looking up ---------------------------------------------------------------------------------------
 
@@ -231,6 +241,13 @@ class Database:
             return self.found_buffer().cut(start, stop)
         return self.table.found_payload()[start:stop]
 
+    def found_plain_string(self) -> bytes | None:
+        """The string found last without a copy; None where it is long and changed in place. Raises WRONGTYPE."""
+        if self.table.at_meta & META_KIND > KIND_LAST_STRING:
+            self.found_buffer()
+            return None
+        return self.table.found_payload()
+
     def lookup_list(self, key: bytes, for_write: bool) -> List | None:
         """The list at key; raises WRONGTYPE. The same holds for the three below."""
         value = self.lookup_write(key) if for_write else self.lookup_read(key)
@@ -240,8 +257,10 @@ class Database:
 
     def lookup_hash(self, key: bytes, for_write: bool) -> Hash | None:
         value = self.lookup_write(key) if for_write else self.lookup_read(key)
-        if value is None or isinstance(value, Hash):
-            return value
+        if value is None:
+            return None
+        if isinstance(value, Hash):
+            return value if value.scheduled_ms == 0 else self.without_due_fields(key, value)
         raise CommandError(WRONGTYPE)
 
     def lookup_set(self, key: bytes, for_write: bool) -> Set | None:
@@ -292,6 +311,11 @@ class Database:
             self.discard_found_value()
         table.replace_found(key, kind, value, expire_ms)
 
+    def make_found_raw(self, key: bytes) -> None:
+        """Let the string found last report the encoding raw, as a command does that changes it in place."""
+        if self.table.at_meta & META_KIND < KIND_STRING_RAW:
+            self.replace_found_string(key, KIND_STRING_RAW, self.table.found_payload(), self.table.at_expire)
+
     def append_found(self, key: bytes, tail: bytes) -> i64:
         """Append to the string found last; answer its new length. Raises WRONGTYPE."""
         size: i64 = self.found_string_length() + i64(len(tail))
@@ -324,7 +348,7 @@ class Database:
             return self.found_buffer()
         buffer = StringBuffer(table.found_payload())
         self.keep_access()
-        self.note_held(buffer, table.replace_found_object(key, KIND_OBJECT, buffer, table.at_expire))
+        self.note_held(key, buffer, table.replace_found_object(key, KIND_OBJECT, buffer, table.at_expire))
         return buffer
 
     def account(self, value: Value) -> None:
@@ -341,6 +365,8 @@ class Database:
         """Write a Value with an expire time (Unix ms), NO_EXPIRE or KEEP_EXPIRE."""
         if value.ref >= 0 and expire_ms == KEEP_EXPIRE:
             self.account(value)
+            if isinstance(value, Hash):
+                self.schedule(key, value)
             return
         table = self.table
         packed = value.packed() if value.ref < 0 else None
@@ -359,7 +385,7 @@ class Database:
             if embed and packed is not None:
                 table.replace_found(key, value.packed_kind(), packed, expire_ms)
             else:
-                self.note_held(value, table.replace_found_object(key, KIND_OBJECT, value, expire_ms))
+                self.note_held(key, value, table.replace_found_object(key, KIND_OBJECT, value, expire_ms))
             return
         assert value.ref < 0, "a held value belongs to one key"
         if not self.state.expires_now:
@@ -370,19 +396,23 @@ class Database:
         if embed and packed is not None:
             table.insert(key, value.packed_kind(), packed, expire_ms)
         else:
-            self.note_held(value, table.insert_object(key, KIND_OBJECT, value, expire_ms))
+            self.note_held(key, value, table.insert_object(key, KIND_OBJECT, value, expire_ms))
         if self.state.notify_mask & NOTIFY_NEW:
             self.state.notify(NOTIFY_NEW, b"new", key, self.index)
 
-    def note_held(self, value: Value, slot: i64) -> None:
+    def note_held(self, key: bytes, value: Value, slot: i64) -> None:
         value.ref = slot
         value.accounted = value.memory_bytes()
         self.values_bytes += value.accounted
+        if isinstance(value, Hash):
+            self.schedule(key, value)
 
     def forget_found_value(self) -> Value:
         """Stop accounting for the held Value of the entry found last; the caller drops or moves the entry."""
         value = self.table.found_object()
         assert isinstance(value, Value)
+        if isinstance(value, Hash) and value.scheduled_ms != 0:
+            self.unschedule(self.table.found_key(), value)
         self.values_bytes -= value.accounted
         value.ref = -1
         value.accounted = 0
@@ -442,7 +472,7 @@ class Database:
             target.remove_hidden(new_key)
         target.table.new_extra = access
         if held is not None:
-            target.note_held(held, target.table.insert_object(new_key, kind, held, expire_ms))
+            target.note_held(new_key, held, target.table.insert_object(new_key, kind, held, expire_ms))
         else:
             target.table.insert(new_key, kind, payload, expire_ms)
         if state.notify_mask & NOTIFY_NEW:
@@ -476,6 +506,7 @@ class Database:
         """Remove every key."""
         self.state.lazyfree.bury_table(self.table)
         self.values_bytes = 0
+        self.field_expires = None
 
     # -- expire times and access fields -------------------------------------------------------------------
 
@@ -524,6 +555,96 @@ class Database:
             return string_encoding(value, kind)
         return value.encoding()
 
+    # -- expiring fields ----------------------------------------------------------------------------------
+
+    def schedule(self, key: bytes, value: Hash) -> None:
+        """Remember when a held hash that was made or changed must next be searched for due fields."""
+        check_ms: i64 = value.next_check_ms()
+        if check_ms == value.scheduled_ms or 0 < value.scheduled_ms < check_ms:
+            return
+        if check_ms == 0:
+            self.unschedule(key, value)
+            return
+        if self.field_expires is None:
+            self.field_expires = PackedTable(0)
+        if self.field_expires.find(key):
+            self.field_expires.set_found_expire(check_ms)
+        else:
+            self.field_expires.insert(key, KIND_STRING, b"", check_ms)
+        value.scheduled_ms = check_ms
+
+    def unschedule(self, key: bytes, value: Hash) -> None:
+        value.scheduled_ms = 0
+        if self.field_expires is not None:
+            self.field_expires.remove(key)
+            if self.field_expires.count == 0:
+                self.field_expires = None
+
+    def without_due_fields(self, key: bytes, value: Hash) -> Hash | None:
+        """The hash at key as commands may see it: due fields are removed or hidden. None where none is left."""
+        state = self.state
+        value.hidden_before_ms = 0
+        if value.next_check_ms() >= state.now_ms:
+            return value
+        if state.expires_now:
+            if not self.expire_fields(key, value, LOOKUP_BUCKETS):
+                return value if value.length() > 0 else None
+        elif not state.hides_expired:
+            return value
+        value.hidden_before_ms = state.now_ms
+        return value
+
+    def expire_fields(self, key: bytes, value: Hash, buckets: i64) -> bool:
+        """Remove due fields of the hash at key, and say so; False when none is left. The last takes the key along.
+
+        It looks at about so many buckets of a large hash, so the caller may have to come again.
+        """
+        table = value.table
+        assert table is not None
+        state = self.state
+        removed: list[bytes] = []
+        more: bool = remove_due(table, state.now_ms, buckets, removed)
+        is_empty: bool = table.count == 0
+        if is_empty:
+            if self.table.find(key):
+                self.discard_found()
+        else:
+            self.account(value)
+            value.scheduled_ms = 0
+            self.schedule(key, value)
+            if value.scheduled_ms == 0:
+                self.unschedule(key, value)
+        if removed:
+            self.tell_expired_fields(key, removed)
+            if is_empty:
+                state.notify(NOTIFY_GENERIC, b"del", key, self.index)
+        return more and not is_empty
+
+    def expire_hidden_field(self, key: bytes, value: Hash, field: bytes) -> None:
+        """Remove a field if it is hidden: it is about to be made anew, and who follows us must not see the old one."""
+        if value.hidden_before_ms != 0 and value.hides(field):
+            assert value.table is not None
+            value.table.remove(field)
+            self.tell_expired_fields(key, [field])
+
+    def tell_expired_fields(self, key: bytes, fields: list[bytes]) -> None:
+        state = self.state
+        state.expired_fields += i64(len(fields))
+        state.listener.on_fields_removed_by_server(key, fields, self.index)
+        state.notify(NOTIFY_HASH, b"hexpired", key, self.index)
+        state.listener.on_modified(key, self.index)
+
+    def expire_fields_at(self, key: bytes, buckets: i64) -> None:
+        """expire_fields() for a key that `field_expires` says must be looked at."""
+        there: bool = self.table.find(key)
+        assert there and self.table.at_meta & META_KIND == KIND_OBJECT, "what is scheduled is held"
+        held = self.table.found_object()
+        assert isinstance(held, Hash), "what is scheduled is a hash"
+        self.expire_fields(key, held, buckets)
+
+    def hashes_with_expiring_fields(self) -> i64:
+        return 0 if self.field_expires is None else self.field_expires.count
+
     # -- walking ------------------------------------------------------------------------------------------
 
     def size(self) -> i64:
@@ -542,7 +663,8 @@ class Database:
 
     def used_bytes(self) -> i64:
         """Resident bytes of keys and values, by account."""
-        return self.table.bytes_used + self.values_bytes
+        used: i64 = self.table.bytes_used + self.values_bytes
+        return used if self.field_expires is None else used + self.field_expires.bytes_used
 
     def scan(self, cursor: i64, keys: list[bytes]) -> i64:
         """Append the keys of one bucket to keys and answer the next cursor, 0 at the end."""

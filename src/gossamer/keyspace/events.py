@@ -103,3 +103,6 @@ class KeyspaceListener:
 
     def on_removed_by_server(self, key: bytes, db_index: i64, evicted: bool) -> None:
         """A key was removed on the server's own decision (expired or evicted): replicas must hear a DEL."""
+
+    def on_fields_removed_by_server(self, key: bytes, fields: list[bytes], db_index: i64) -> None:
+        """Fields of a hash were removed because their time was over: replicas must hear an HDEL."""

@@ -5,8 +5,11 @@ it reads the buckets with something due and no others, and a database whose earl
 costs nothing. A sweep is cut into slices of at most a millisecond, with pauses between them, so that a burst
 of due keys never holds other clients up for longer than a slice.
 
-Invariant: a due key is removed through Database.find(), which counts it, tells the listener and so feeds AOF
-and replicas. On a replica and while loading (`expires_now` off) nothing is removed.
+Hashes with expiring fields stand in a table of their own with the time of their first field, so the same sweep
+finds those that have something due.
+
+Invariant: a due key is removed through Database.find(), a due field through Database.expire_fields(), which count
+it, tell the listener and so feed AOF and replicas. On a replica and while loading (`expires_now` off) nothing is removed.
 """
 
 from typing import Final, final
@@ -22,6 +25,7 @@ SLICE_US: Final = 1000
 FAST_SLICE_US: Final = 500
 SHARE_PERCENT: Final = 25  # of a core, at effort 1; each further step of effort adds two
 BUCKETS_PER_STEP: Final = 1024
+HASH_BUCKETS_PER_STEP: Final = 256
 
 
 @final
@@ -94,7 +98,23 @@ class ExpireCycle:
             self.remove(database)
             in_time = self.clock.now_us() < until_us
         self.note_stale(removed, expiring)
-        return not unfinished
+        return not unfinished and (database.field_expires is None or self.sweep_fields(database, until_us))
+
+    def sweep_fields(self, database: Database, until_us: i64) -> bool:
+        """Remove due fields of hashes; False when the time is up before all are gone."""
+        due = self.due
+        unfinished: bool = True
+        while unfinished:
+            hashes = database.field_expires
+            if hashes is None:
+                return True
+            unfinished = sweep(hashes, database.state.now_ms, BUCKETS_PER_STEP, due)
+            for key in due:
+                database.expire_fields_at(key, HASH_BUCKETS_PER_STEP)
+            due.clear()
+            if self.clock.now_us() >= until_us:
+                return not unfinished
+        return True
 
     def remove(self, database: Database) -> None:
         """Remove the keys that a step of the sweep found due."""

@@ -22,6 +22,7 @@ class Keyspace:
         b = self.databases[second]
         a.table, b.table = b.table, a.table
         a.values_bytes, b.values_bytes = b.values_bytes, a.values_bytes
+        a.field_expires, b.field_expires = b.field_expires, a.field_expires
 
     def used_bytes(self) -> i64:
         """Resident bytes of all keys and values, by account."""

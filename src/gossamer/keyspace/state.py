@@ -39,6 +39,7 @@ class KeyspaceState:
         self.hits: i64 = 0
         self.misses: i64 = 0
         self.expired_keys: i64 = 0
+        self.expired_fields: i64 = 0
         self.expired_stale_percent: float = 0.0
         self.expired_time_cap_reached: i64 = 0
         self.evicted_keys: i64 = 0

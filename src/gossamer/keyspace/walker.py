@@ -81,5 +81,5 @@ def load_entry(database: Database, key: bytes, value: bytes | Value, expire_ms: 
     if packed is not None and len(packed) <= PAYLOAD_EMBED_MAX_BYTES:
         table.insert(key, value.packed_kind(), packed, expire_ms)
     else:
-        database.note_held(value, table.insert_object(key, KIND_OBJECT, value, expire_ms))
+        database.note_held(key, value, table.insert_object(key, KIND_OBJECT, value, expire_ms))
     return True
