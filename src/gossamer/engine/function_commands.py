@@ -218,8 +218,10 @@ HELP: Final = (
 
 
 def function_help(client: Client, argv: list[bytes]) -> None:
-    last = b"    Prints this help." if client.limits.compat < 72 else b"    Print this help."
-    client.reply.simple_array((*HELP, last))
+    compat = client.limits.compat
+    lines = [line for line in HELP if compat < 80 or line != b"    * Library description"]
+    lines.append(b"    Prints this help." if compat < 72 else b"    Print this help.")
+    client.reply.simple_array(tuple(lines))
 
 
 _CALL: Final = "noscript stale skip_monitor no_mandatory_keys movablekeys"

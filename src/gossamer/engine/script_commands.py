@@ -27,7 +27,8 @@ def evaluate_sha(client: Client, argv: list[bytes], read_only: bool) -> None:
     if script is None:
         if len(digest) == SHA1_LENGTH:
             keys_of(argv[2:])
-        raise CommandError(NO_SCRIPT)
+        is_valkey = client.engine.personality.is_valkey
+        raise CommandError(b"NOSCRIPT No matching script." if is_valkey else NO_SCRIPT)
     scripts.run(client, argv, script, digest, read_only)
 
 

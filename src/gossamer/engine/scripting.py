@@ -18,7 +18,7 @@ from gossamer.base.errors import CommandError
 from gossamer.commands.arguments import integer_argument
 from gossamer.commands.table import DENYOOM, NOSCRIPT, WRITE
 from gossamer.engine.acl_access import refusal_in_script
-from gossamer.engine.client import GATE_ACL, Client
+from gossamer.engine.client import GATE_ACL, GATE_TRACKING, Client
 from gossamer.engine.lua import LuaHost, LuaWorld, ScriptError
 from gossamer.resp.errors import OUT_OF_MEMORY
 
@@ -49,6 +49,12 @@ BAD_ARGUMENTS: Final = b"-ERR Lua redis lib command arguments must be strings or
 UNKNOWN_COMMAND: Final = b"-ERR Unknown Redis command called from script\r\n"
 WRONG_ARITY: Final = b"-ERR Wrong number of args calling Redis command from script\r\n"
 NOT_ALLOWED: Final = b"-ERR This Redis command is not allowed from script\r\n"
+VALKEY_TEXTS: Final = {
+    NO_COMMAND: b"-ERR Please specify at least one argument for this call\r\n",
+    BAD_ARGUMENTS: b"-ERR Command arguments must be strings or integers\r\n",
+    UNKNOWN_COMMAND: b"-ERR Unknown command called from script\r\n",
+    WRONG_ARITY: b"-ERR Wrong number of args calling command from script\r\n",
+}
 READ_ONLY: Final = b"-ERR Write commands are not allowed from read-only scripts.\r\n"
 NOT_RUNNING: Final = b"NOTBUSY No scripts in execution right now."
 UNKILLABLE: Final = (
@@ -266,6 +272,7 @@ class Scripts:
         client.db = caller.db
         client.user = caller.user
         client.set_gate(GATE_ACL, caller.gate & GATE_ACL != 0)
+        client.set_gate(GATE_TRACKING, caller.gate & GATE_TRACKING != 0)
         client.reply.protocol = 2
         self.running = running
         engine.call_depth += 1
@@ -284,17 +291,18 @@ class Scripts:
     def call(self, arguments: tuple[object, ...]) -> bytes:
         """A command of the script that runs; its reply."""
         if not arguments:
-            return NO_COMMAND
+            return self.spelled(NO_COMMAND)
         argv: list[bytes] = []
         for argument in arguments:
             if isinstance(argument, bytes):
                 argv.append(argument)
             elif isinstance(argument, int) and not isinstance(argument, bool):
-                argv.append(b"%d" % argument if -(10**17) < argument < 10**17 else b"%.17g" % argument)
+                plain = -(10**17) < argument < 10**17 or self.engine.limits.compat >= 72
+                argv.append(b"%d" % argument if plain else b"%.17g" % argument)
             elif isinstance(argument, float):
                 argv.append(b"%.17g" % argument)
             else:
-                return BAD_ARGUMENTS
+                return self.spelled(BAD_ARGUMENTS)
         running = self.running
         if running is None:
             return NOT_ALLOWED
@@ -308,7 +316,7 @@ class Scripts:
             return self.spelled(WRONG_ARITY)
         flags: i64 = command.flags
         if flags & NOSCRIPT:
-            return self.spelled(NOT_ALLOWED)
+            return NOT_ALLOWED
         client = self.client
         if flags & WRITE:
             if running.flags & NO_WRITES:
@@ -335,7 +343,7 @@ class Scripts:
     def spelled(self, message: bytes) -> bytes:
         """An error text in the words of the server that we answer as."""
         if self.engine.personality.is_valkey:
-            return message.replace(b"Redis command", b"command", 1)
+            return VALKEY_TEXTS.get(message, message)
         return message
 
     def check_acl(self, arguments: tuple[object, ...]) -> bytes:

@@ -230,7 +230,6 @@ end
 world.string = protect(copy(string))
 world.table = protect(copy(table))
 world.coroutine = protect(coroutine_library)
-world.os = nil
 
 local string_metatable = getmetatable("")
 string_metatable.__index = world.string
@@ -282,7 +281,7 @@ function server.log(...)
   elseif type(level) ~= "number" then
     error({ err = "ERR First argument must be a number (log level)." })
   elseif level < 0 or level > 3 then
-    error({ err = "ERR Invalid debug level." })
+    error({ err = server.SERVER_NAME and "ERR Invalid log level." or "ERR Invalid debug level." })
   end
   local words = {}
   for i = 2, select("#", ...) do
@@ -368,6 +367,7 @@ local api = protect(server)
 world.redis = api
 if server.SERVER_NAME then
   world.server = api
+  world.os = protect({ clock = os.clock })
 end
 
 -- Running -----------------------------------------------------------------------------------------------------
