@@ -57,11 +57,11 @@ COMMANDS = [
     command(
         "FUNCTION LIST",
         either("LIBRARYNAME"),
-        either("one", "thr*"),
+        either("one", "thr*", "TWO"),
         many(either("WITHCODE"), 0, 1),
         weight=3,
     ),
-    command("FUNCTION LIST", many(either("WITHCODE", "LIBRARYNAME", "x"), 1, 2), weight=2),
+    command("FUNCTION LIST", either("LIBRARYNAME", "x", "WITHCODE x"), weight=2),
     command("FCALL", function, either("1"), key, value, weight=8),
     command("FCALL", function, count, key, value, weight=2),
     command("FCALL_RO", function, either("1"), key, weight=3),
@@ -69,4 +69,4 @@ COMMANDS = [
     command("LPUSH", key, value, weight=1),
 ]
 
-GROUP = Group("functions", COMMANDS)
+GROUP = Group("functions", COMMANDS, before=(("FUNCTION", "FLUSH"),))

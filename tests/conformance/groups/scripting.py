@@ -100,4 +100,4 @@ COMMANDS = [
     command("EXEC", weight=1),
 ]  # fmt: skip
 
-GROUP = Group("scripting", COMMANDS)
+GROUP = Group("scripting", COMMANDS, before=(("SCRIPT", "FLUSH"),))

@@ -460,9 +460,11 @@ for name, value in next, server do
   end
 end
 
+local REGISTER = (server.SERVER_NAME and "server" or "redis") .. ".register_function"
+
 local function flags_of(flags)
   if type(flags) ~= "table" then
-    error({ err = "ERR flags argument to redis.register_function must be a table representing function flags" })
+    error({ err = "ERR flags argument to " .. REGISTER .. " must be a table representing function flags" })
   end
   local names = {}
   for i = 1, #flags do
@@ -478,32 +480,32 @@ local function named_arguments(arguments)
   local name, callback, description, flags
   for key, value in next, arguments do
     if type(key) ~= "string" then
-      error({ err = "ERR named argument key given to redis.register_function is not a string" })
+      error({ err = "ERR named argument key given to " .. REGISTER .. " is not a string" })
     elseif key == "function_name" then
       if type(value) ~= "string" then
-        error({ err = "ERR function_name argument given to redis.register_function must be a string" })
+        error({ err = "ERR function_name argument given to " .. REGISTER .. " must be a string" })
       end
       name = value
     elseif key == "description" then
       if type(value) ~= "string" and type(value) ~= "number" then
-        error({ err = "ERR description argument given to redis.register_function must be a string" })
+        error({ err = "ERR description argument given to " .. REGISTER .. " must be a string" })
       end
       description = tostring(value)
     elseif key == "callback" then
       if type(value) ~= "function" then
-        error({ err = "ERR callback argument given to redis.register_function must be a function" })
+        error({ err = "ERR callback argument given to " .. REGISTER .. " must be a function" })
       end
       callback = value
     elseif key == "flags" then
       flags = flags_of(value)
     else
-      error({ err = "ERR unknown argument given to redis.register_function" })
+      error({ err = "ERR unknown argument given to " .. REGISTER })
     end
   end
   if name == nil then
-    error({ err = "ERR redis.register_function must get a function name argument" })
+    error({ err = "ERR " .. REGISTER .. " must get a function name argument" })
   elseif callback == nil then
-    error({ err = "ERR redis.register_function must get a callback argument" })
+    error({ err = "ERR " .. REGISTER .. " must get a callback argument" })
   end
   return name, callback, description, flags
 end
@@ -512,20 +514,20 @@ function registering.register_function(...)
   local count = select("#", ...)
   local name, callback, description, flags = ...
   if count < 1 or count > 2 then
-    error({ err = "ERR wrong number of arguments to redis.register_function" })
+    error({ err = "ERR wrong number of arguments to " .. REGISTER })
   elseif count == 1 then
     if type(name) ~= "table" then
       error({
-        err = "ERR calling redis.register_function with a single argument is only applicable to Lua table "
+        err = "ERR calling " .. REGISTER .. " with a single argument is only applicable to Lua table "
           .. "(representing named arguments).",
       })
     end
     name, callback, description, flags = named_arguments(name)
   else
     if type(callback) ~= "function" then
-      error({ err = "ERR second argument to redis.register_function must be a function" })
+      error({ err = "ERR second argument to " .. REGISTER .. " must be a function" })
     elseif type(name) ~= "string" and type(name) ~= "number" then
-      error({ err = "ERR first argument to redis.register_function must be a string" })
+      error({ err = "ERR first argument to " .. REGISTER .. " must be a string" })
     end
     name, description, flags = tostring(name), nil, nil
   end
