@@ -16,6 +16,7 @@ from mypy_extensions import i64
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command
 from gossamer.engine.acl import User
+from gossamer.engine.tracking import TrackingState
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.resp.writer import ReplyWriter
 
@@ -30,6 +31,7 @@ GATE_REPLY: Final = 1 << 3  # CLIENT REPLY OFF or SKIP
 GATE_NO_TOUCH: Final = 1 << 4
 GATE_CLOSING: Final = 1 << 5
 GATE_ACL: Final = 1 << 6  # its user may not do everything
+GATE_TRACKING: Final = 1 << 7
 
 REPLY_ON: Final = 0
 REPLY_OFF: Final = 1
@@ -113,6 +115,7 @@ class Client(Session):
         self.blocked_db: i64 = 0
         self.blocked_until_ms: i64 = 0
         self.paused: bool = False
+        self.tracking: TrackingState | None = None
         # Pub/sub
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
@@ -142,6 +145,9 @@ class Client(Session):
         self.authenticated = authenticated
         self.set_gate(GATE_AUTHENTICATION, not authenticated)
         self.set_gate(GATE_ACL, not user.unrestricted)
+
+    def set_tracking_gate(self, on: bool) -> None:
+        self.set_gate(GATE_TRACKING, on)
 
     def reads_every_key(self, argv: list[bytes]) -> bool:
         command = self.last_command

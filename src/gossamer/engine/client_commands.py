@@ -12,6 +12,12 @@ from gossamer.engine.client import REPLY_OFF, REPLY_ON, REPLY_SKIP, Client
 from gossamer.engine.client_text import client_line, client_type
 from gossamer.engine.connection_commands import checked_client_name
 from gossamer.engine.engine import GATE_PAUSED
+from gossamer.engine.tracking_commands import (
+    client_caching,
+    client_getredir,
+    client_tracking,
+    client_trackinginfo,
+)
 from gossamer.resp.errors import NOT_INTEGER, SYNTAX, TIMEOUT_NEGATIVE, TIMEOUT_NOT_INTEGER, wrong_shape
 
 PAUSE_MAX_MS: Final = 1 << 62
@@ -250,12 +256,10 @@ def client_kill(client: Client, argv: list[bytes]) -> None:
         raise CommandError(b"ERR No such client")
 
 
-def client_getredir(client: Client, argv: list[bytes]) -> None:
-    client.reply.integer(-1)
-
-
 HELP: Final = (
     b"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"CACHING (YES|NO)",
+    b"    Whether the keys of the next command are tracked, with OPTIN or OPTOUT.",
     b"GETREDIR",
     b"    To which client the invalidations of tracked keys go.",
     b"GETNAME",
@@ -281,6 +285,10 @@ HELP: Final = (
     b"    Whether this connection gets replies; SKIP leaves out the next one.",
     b"SETNAME <name>",
     b"    Name this connection.",
+    b"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+    b"    Tell this connection when keys that it read, or that begin so, change.",
+    b"TRACKINGINFO",
+    b"    How this connection tracks.",
     b"UNBLOCK <clientid> [TIMEOUT|ERROR]",
     b"    End the wait of a client as if its time were over, or with an error.",
     b"NO-EVICT (ON|OFF)",
@@ -317,6 +325,9 @@ COMMANDS: Final = (
             Command(b"unpause", client_unpause, 2, _ADMIN, "connection"),
             Command(b"unblock", client_unblock, -3, _ADMIN, "connection"),
             Command(b"kill", client_kill, -3, _ADMIN, "connection"),
+            Command(b"caching", client_caching, 3, _PLAIN, "connection"),
+            Command(b"tracking", client_tracking, -3, _PLAIN, "connection"),
+            Command(b"trackinginfo", client_trackinginfo, 2, _PLAIN, "connection"),
             Command(b"getredir", client_getredir, 2, _PLAIN, "connection"),
             Command(b"help", client_help, 2, "loading stale", "connection"),
         ),

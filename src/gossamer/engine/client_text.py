@@ -23,6 +23,12 @@ def client_flags(client: Client) -> bytes:
         flags += b"x"
     if client.blocked_command is not None:
         flags += b"b"
+    if client.tracking is not None:
+        flags += b"t"
+        if client.tracking.is_broken:
+            flags += b"R"
+        if client.tracking.broadcasting:
+            flags += b"B"
     if client.watch_dirty:
         flags += b"d"
     if client.close_after_reply:
@@ -78,7 +84,7 @@ def client_line(client: Client, now_us: i64) -> bytes:
         (b"events", b"rw" if unsent else b"r"),
         (b"cmd", command),
         (b"user", client.user.name),
-        (b"redir", -1),
+        (b"redir", -1 if client.tracking is None else client.tracking.redirect),
         (b"resp", client.reply.protocol),
     ]
     if compat >= 72:

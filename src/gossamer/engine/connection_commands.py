@@ -151,6 +151,7 @@ def reset(client: Client, argv: list[bytes]) -> None:
         engine.discard_transaction(client)
     engine.watches.forget(client)
     engine.pubsub.forget(client)
+    engine.tracking.disable(client)
     client.db = client.keyspace.databases[0]
     client.reply.protocol = 2
     client.name = b""

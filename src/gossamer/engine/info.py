@@ -83,6 +83,11 @@ class EngineFacts(InfoSource):
         facts[b"pubsub_channels"] = len(engine.pubsub.channels)
         facts[b"pubsub_patterns"] = len(engine.pubsub.patterns)
         facts[b"pubsubshard_channels"] = len(engine.pubsub.shard_channels)
+        tracking = engine.tracking
+        facts[b"tracking_clients"] = tracking.clients
+        facts[b"tracking_total_keys"] = len(tracking.table)
+        facts[b"tracking_total_items"] = tracking.items
+        facts[b"tracking_total_prefixes"] = len(tracking.prefixes)
         denials = engine.acl.log.denials
         facts[b"acl_access_denied_cmd"] = denials[DENIED_COMMAND]
         facts[b"acl_access_denied_key"] = denials[DENIED_KEY]
