@@ -163,20 +163,27 @@ def zset_order(lp: bytes) -> i64:
     previous: i64 = -1
     previous_score: float = 0.0
     while position < end:
-        at: i64 = position + _entry_bytes(lp, position)
+        byte: i64 = lp[position]
+        at: i64 = position + 2
+        if byte >= 0xC0:
+            at = position + listpack.entry_bytes(lp, position)
+        elif byte >= 0x80:
+            at += byte & 63
         score: float = 0.0
+        following: i64 = at + 2
         code: i64 = lp[at]
         if code < 0x80:
             score = float(code)
-        elif listpack.is_integer_at(lp, at):
-            score = float(listpack.integer_at(lp, at))
+        elif code & 0xE0 == 0xC0:
+            number: i64 = (code & 0x1F) << 8 | i64(lp[at + 1])
+            score = float(number if number < 4096 else number - 8192)
+            following = at + 3
         else:
-            score = _short_decimal(lp, listpack.string_start(lp, at), listpack.string_end(lp, at))
-            if score == _NOT_SHORT:
-                try:
-                    score = parse_double(listpack.element_at(lp, at))
-                except NotANumber:
-                    return NOT_A_SCORE
+            try:
+                score = _score_at(lp, at)
+            except NotANumber:
+                return NOT_A_SCORE
+            following = at + listpack.entry_bytes(lp, at)
         if score <= previous_score and previous >= 0:
             if score < previous_score:
                 return UNORDERED
@@ -184,13 +191,13 @@ def zset_order(lp: bytes) -> i64:
                 return UNORDERED
         previous = position
         previous_score = score
-        position = at + _entry_bytes(lp, at)
+        position = following
     return ORDERED
 
 
-def _entry_bytes(lp: bytes, position: i64) -> i64:
-    """listpack.entry_bytes, quick for what most entries are: a small integer or a short string."""
-    byte: i64 = lp[position]
-    if byte < 0xC0:
-        return 2 if byte < 0x80 else (byte & 63) + 2
-    return listpack.entry_bytes(lp, position)
+def _score_at(lp: bytes, position: i64) -> float:
+    """The number that an entry holds or spells; raises NotANumber."""
+    if listpack.is_integer_at(lp, position):
+        return float(listpack.integer_at(lp, position))
+    score = _short_decimal(lp, listpack.string_start(lp, position), listpack.string_end(lp, position))
+    return parse_double(listpack.element_at(lp, position)) if score == _NOT_SHORT else score
