@@ -113,6 +113,7 @@ class Persistence(InfoSource):
         self.loading: SnapshotLoading | AofLoading | None = None
         self.manifest: Manifest | None = None  # of the append only file that is loaded
         self.loading_since_us: i64 = 0
+        self.aof_in_trouble = False
         self.fail: Callable[[str], None] = self.raise_failure
         self.aof.follow()
         for name in AOF_DIRECTIVES:
@@ -319,7 +320,14 @@ class Persistence(InfoSource):
 
     def before_flush(self) -> None:
         """Before replies leave: what was written gets to where the policy promises."""
-        self.aof.flush()
+        aof = self.aof
+        aof.flush()
+        if (aof.write_error != "" or aof.sync_error != "") != self.aof_in_trouble:
+            self.refuse_or_allow_writes()
+
+    def refuse_or_allow_writes(self) -> None:
+        self.aof_in_trouble = self.aof.trouble() != ""
+        self.engine.set_gate(GATE_DISK_ERROR, self.refusal() is not None)
 
     # -- cron ---------------------------------------------------------------------------------------------
 
@@ -333,7 +341,7 @@ class Persistence(InfoSource):
         self.watch_children()
         self.snapshots.cron()
         self.watch_children()
-        self.engine.set_gate(GATE_DISK_ERROR, self.refusal() is not None)
+        self.refuse_or_allow_writes()
 
     def refusal(self) -> bytes | None:
         """Why writes are refused now, or None."""

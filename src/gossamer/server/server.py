@@ -64,7 +64,7 @@ class ServerLoopHooks(LoopHooks):
         self.server: Server = server
 
     def before_flush(self) -> None:
-        self.server.persistence.aof.flush()
+        self.server.persistence.before_flush()
 
     def before_wait(self) -> None:
         server = self.server
