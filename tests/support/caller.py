@@ -18,17 +18,21 @@ from support.wire import parse_one
 
 
 class Listener(KeyspaceListener):
-    """Remembers events and modified keys in their order."""
+    """Remembers events and modified keys in their order, and the fields that went because their time was over."""
 
     def __init__(self) -> None:
         self.events: list[tuple[bytes, bytes]] = []
         self.modified: list[bytes] = []
+        self.expired_fields: list[tuple[bytes, list[bytes]]] = []
 
     def on_event(self, event_class: int, event: bytes, key: bytes, db_index: int) -> None:
         self.events.append((event, key))
 
     def on_modified(self, key: bytes, db_index: int) -> None:
         self.modified.append(key)
+
+    def on_fields_removed_by_server(self, key: bytes, fields: list[bytes], db_index: int) -> None:
+        self.expired_fields.append((key, sorted(fields)))
 
 
 class Caller:
@@ -66,6 +70,10 @@ class Caller:
         return self.listener.modified
 
     @property
+    def expired_fields(self) -> list[tuple[bytes, list[bytes]]]:
+        return self.listener.expired_fields
+
+    @property
     def propagated(self) -> list[list[bytes]] | None:
         return self.session.propagated
 
@@ -74,6 +82,7 @@ class Caller:
         words = [word.encode() if isinstance(word, str) else word for word in argv]
         self.listener.events.clear()
         self.listener.modified.clear()
+        self.listener.expired_fields.clear()
         self.session.propagated = None
         function = self.commands[words[0].lower()].function
         assert function is not None

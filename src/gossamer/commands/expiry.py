@@ -19,23 +19,28 @@ _GT: Final = 4
 _LT: Final = 8
 
 
+def expire_option(word: bytes) -> i64:
+    """The option that a word names; 0 where it names none."""
+    word = word.upper()
+    if word == b"NX":
+        return _NX
+    if word == b"XX":
+        return _XX
+    if word == b"GT":
+        return _GT
+    return _LT if word == b"LT" else 0
+
+
 def parse_expire_options(argv: list[bytes]) -> i64:
     """NX, XX, GT and LT from argv[3] on; raises CommandError."""
     options: i64 = 0
     n: i64 = len(argv)
     i: i64 = 3
     while i < n:
-        word = argv[i].upper()
-        if word == b"NX":
-            options |= _NX
-        elif word == b"XX":
-            options |= _XX
-        elif word == b"GT":
-            options |= _GT
-        elif word == b"LT":
-            options |= _LT
-        else:
+        option: i64 = expire_option(argv[i])
+        if option == 0:
             raise CommandError(b"ERR Unsupported option " + argv[i])
+        options |= option
         i += 1
     if options & _NX and options != _NX:
         raise CommandError(b"ERR NX and XX, GT or LT options at the same time are not compatible")

@@ -120,16 +120,21 @@ def hdel(session: Session, argv: list[bytes]) -> None:
             removed += 1
         index += 1
     if removed > 0:
-        empty = value.length() == 0
-        if empty:
-            session.db.delete(key)
-        else:
-            session.db.store(key, value)
-        session.changed(key, NOTIFY_HASH, b"hdel")
-        session.state.dirty += removed - 1
-        if empty:
-            session.notify(NOTIFY_GENERIC, b"del", key)
+        store_rest(session, key, value, b"hdel", removed)
     session.reply.integer(removed)
+
+
+def store_rest(session: Session, key: bytes, value: Hash, event: bytes, changes: i64) -> None:
+    """Store a hash from which fields may have been taken, and say so; an empty one takes its key along."""
+    empty = value.length() == 0
+    if empty:
+        session.db.delete(key)
+    else:
+        session.db.store(key, value)
+    session.changed(key, NOTIFY_HASH, event)
+    session.state.dirty += changes - 1
+    if empty:
+        session.notify(NOTIFY_GENERIC, b"del", key)
 
 
 def hincrby(session: Session, argv: list[bytes]) -> None:

@@ -83,7 +83,8 @@ class Command:
 
     `flags` and `categories` are blank-separated names; categories that follow from flags (@write, @read,
     @fast, @slow, @admin, @dangerous, @pubsub, @blocking) are added by implicit_categories().
-    `min_compat` and `max_compat` bound the versions (70, 72, 80) in which the command exists.
+    `min_compat` and `max_compat` bound the versions (70, 72, 80) in which the command exists; a `newer` command
+    came with a later server than any of these and is there whatever version is answered as.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Command:
         key_finder: KeyFinder | None = None,
         min_compat: int = 70,
         max_compat: int = 99,
+        newer: bool = False,
     ) -> None:
         self.name: bytes = name
         self.full_name: bytes = name
@@ -115,6 +117,7 @@ class Command:
         self.key_finder = key_finder
         self.min_compat = min_compat
         self.max_compat = max_compat
+        self.newer = newer
         self.declared_subcommands = subcommands  # of every compat; `subcommands` holds those in use
         self.subcommands: dict[bytes, Command] = {}
         for sub in subcommands:
@@ -145,6 +148,7 @@ class Command:
             self.key_finder,
             self.min_compat,
             self.max_compat,
+            self.newer,
         )
 
 

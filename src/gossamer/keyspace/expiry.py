@@ -9,7 +9,8 @@ Hashes with expiring fields stand in a table of their own with the time of their
 finds those that have something due.
 
 Invariant: a due key is removed through Database.find(), a due field through Database.expire_fields(), which count
-it, tell the listener and so feed AOF and replicas. On a replica and while loading (`expires_now` off) nothing is removed.
+it, tell the listener and so feed AOF and replicas. On a replica and while loading (`expires_now` off) nothing is
+removed.
 """
 
 from typing import Final, final
@@ -109,6 +110,8 @@ class ExpireCycle:
             if hashes is None:
                 return True
             unfinished = sweep(hashes, database.state.now_ms, BUCKETS_PER_STEP, due)
+            if due:
+                unfinished = True  # a large hash may have to be looked at again
             for key in due:
                 database.expire_fields_at(key, HASH_BUCKETS_PER_STEP)
             due.clear()
