@@ -3,6 +3,7 @@
 from gossamer.commands import (
     dump,
     expiry,
+    hash_expiry,
     hashes,
     keys,
     list_moves,
@@ -46,6 +47,7 @@ def all_commands() -> tuple[Command, ...]:
     return (
         *strings.COMMANDS,
         *hashes.COMMANDS,
+        *hash_expiry.COMMANDS,
         *lists.COMMANDS,
         *list_moves.COMMANDS,
         *sets.COMMANDS,
