@@ -230,7 +230,7 @@ def test_a_first_rewrite_that_fails_is_tried_again_and_loses_nothing() -> None:
     host.processes.kill(max(host.processes.jobs))
     host.cron()
     host.run(b"INCR", b"n")
-    host.cron()
+    host.cron(6000)
     host.run(b"INCR", b"n")
     host.processes.run_child()
     host.run(b"INCR", b"n")

@@ -333,8 +333,8 @@ class AppendOnlyFile(WriteFeed):
     # -- syncing ------------------------------------------------------------------------------------------
 
     def sync_by_policy(self, file: OutputFile) -> None:
-        if self.policy == NO or (self.spares_syncs and self.child_runs):
-            return
+        if (self.policy == NO and not self.sync_error) or (self.spares_syncs and self.child_runs):
+            return  # a sync that failed, of a rewrite say, is tried again under every policy
         if self.policy == ALWAYS:
             self.sync_now(file)
             return

@@ -8,7 +8,7 @@ A file may begin with a snapshot (a base that was written as one, or the preambl
 whose time is over are loaded too, since the commands behind may renew them.
 
 Invariants: every failure leaves as AofLoadError, whose text is for the log, before a file was changed. What is cut
-is the torn end of the last file, only. After an error the keyspace holds what came before it: the server must end.
+is the torn end of the last file that holds anything, only. After an error the keyspace holds what came before it: the server must end.
 """
 
 from typing import Final, final
@@ -317,19 +317,21 @@ class AofLoading:
             ) from failure
 
     def open_file(self, file: AofFile) -> None:
+        head = b""
         try:
             found = self.disk.open(self.path(file))
+            if found is not None:
+                self.input = found
+                head = found.read(READ_BYTES)
         except OSError as error:
             raise AofLoadError(
                 f"Fatal error: can't open the append log file {file.name} for reading: {error.strerror}"
             ) from error
         if found is None:
             raise AofLoadError(f"The append log file {file.name} doesn't exist: No such file or directory")
-        self.input = found
         self.client = AofClient(self.engine, self.log, file.name)
         self.engine.running = self.client.client
         self.file_since_us = self.engine.clock.now_us()
-        head = found.read(READ_BYTES)
         self.scanner = AofScanner(0, self.sizes[self.index])
         if not head.startswith(MAGIC_REDIS) and not head.startswith(MAGIC_VALKEY):
             self.scanner.feed(head)
@@ -394,7 +396,7 @@ class AofLoading:
         size = self.sizes[self.index]
         is_last = self.index == i64(len(self.files)) - 1
         if self.scanner.is_torn():
-            self.settle_tear(file, is_last)
+            self.settle_tear(file, self.nothing_follows())
             size = self.scanner.complete_end
             self.current_bytes -= self.sizes[self.index] - size
             if file.kind == BASE:
@@ -414,6 +416,15 @@ class AofLoading:
             elapsed_s = (self.engine.clock.now_us() - self.file_since_us) / 1_000_000
             kind = "base" if file.kind == BASE else "incr"
             self.log.notice(f"DB loaded from {kind} file {file.name}: {elapsed_s:.3f} seconds")
+
+    def nothing_follows(self) -> bool:
+        """Whether all files behind the one under way are empty: a crash may come just after one was listed."""
+        i: i64 = self.index + 1
+        while i < i64(len(self.files)):
+            if self.sizes[i] > 0:
+                return False
+            i += 1
+        return True
 
     def settle_tear(self, file: AofFile, is_last: bool) -> None:
         """The file ends inside a command or a unit: cut that off, or refuse the file."""

@@ -39,6 +39,7 @@ CANNOT_START: Final = (
     b"ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
 )
 FAILURES_FREE: Final = 3  # in a row, before attempts are delayed
+FIRST_RETRY_DELAY_S: Final = 5  # while the file is being turned on, there is nothing else to live on
 FIRST_DELAY_MINUTES: Final = 1
 LONGEST_DELAY_MINUTES: Final = 60
 
@@ -337,6 +338,8 @@ class Rewrites:
         if self.state == FIRST_REWRITE:
             self.aof.forget()
             self.aof.detach()
+            self.next_try_s = self.now_s() + FIRST_RETRY_DELAY_S
+            return
         if self.failures < FAILURES_FREE:
             self.next_try_s = 0
             return
