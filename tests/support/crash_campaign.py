@@ -15,7 +15,7 @@ import time
 
 from gossamer.base import build
 from support.broken_servers import convict_all
-from support.crash_histories import SCENARIOS, Tally, campaign
+from support.crash_histories import SCENARIOS, Tally, campaign, holes
 from support.fault_campaign import SCENARIOS as FAULT_SCENARIOS
 from support.fault_campaign import Outcome, try_all
 
@@ -54,6 +54,21 @@ def crash_states(states: int, seed: int, names: tuple[str, ...]) -> list[str]:
         print(row(name, [tally]))
     print(row("all", list(tallies.values())), flush=True)
     return [violation for tally in tallies.values() for violation in tally.violations]
+
+
+def files_with_holes(states: int, seed: int) -> list[str]:
+    """Print the table; what check sums let pass."""
+    print(
+        f"\n{'blocks of zeros in the tail':<28}{'states':>11}{'whole':>11}{'refused':>11}{'wrong data':>11}"
+    )
+    problems: list[str] = []
+    for checksums in (False, True):
+        tally = holes(checksums, states, seed)
+        name = "with check sums" if checksums else "without check sums"
+        print(f"{name:<28}{len(tally.states):>11,}{tally.whole:>11,}{tally.refused:>11,}{tally.wrong:>11,}")
+        if checksums and tally.wrong:
+            problems.append(f"check sums let {tally.wrong} states with holes pass")
+    return problems
 
 
 def broken_servers(seed: int) -> list[str]:
@@ -109,6 +124,7 @@ def main() -> int:
     if not options.scenario:
         problems += broken_servers(options.seed)
         problems += failing_operations()
+        problems += files_with_holes(options.states // 20, options.seed)
     for problem in problems[:SHOWN]:
         print("BROKEN", problem)
     return 1 if problems else 0

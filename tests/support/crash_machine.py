@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from mypy_extensions import i64
 
@@ -26,6 +26,7 @@ from gossamer.engine.config_commands import EngineSettings
 from gossamer.engine.digest import keyspace_digest
 from gossamer.engine.doors import EngineHooks
 from gossamer.engine.engine import Engine
+from gossamer.persistence.aof import Emergency
 from gossamer.persistence.doors import Background, BackgroundTask, Disk, InputFile, Job, OutputFile, Processes
 from gossamer.persistence.durable import replace_file
 from gossamer.server.command_table import all_commands
@@ -40,8 +41,11 @@ CHILD: Final = 1000  # the first process id of a child
 class MachineDisk(Disk):
     """The disk as the server sees it: the model, or what a child's job is keeping for later.
 
-    A broken variant of the server overrides a method here.
+    A broken variant of the server overrides something here.
     """
+
+    directives: ClassVar[dict[str, str]] = {}
+    forks_late = False  # a child sees the memory of a later moment
 
     def __init__(self, model: ModelDisk) -> None:
         self.model = model
@@ -144,6 +148,14 @@ class ModelProcesses(Processes):
             raise self.fault
         self.forks += 1
         process_id = CHILD + self.forks
+        self.result = 0
+        if self.disk.forks_late:
+            self.todo = [lambda: self.run(job, process_id)]
+        else:
+            self.run(job, process_id)
+        return process_id
+
+    def run(self, job: Job, process_id: int) -> None:
         self.current = process_id
         if not self.at_once:
             self.disk.kept = []
@@ -153,7 +165,6 @@ class ModelProcesses(Processes):
             self.current = 1
             self.todo = self.disk.kept or []
             self.disk.kept = None
-        return process_id
 
     def busy(self) -> bool:
         return self.result is not None
@@ -167,7 +178,8 @@ class ModelProcesses(Processes):
     def end(self) -> None:
         """Let the child finish."""
         if self.result is not None:
-            self.play(len(self.todo))
+            while self.todo:
+                self.play(len(self.todo))
             self.ended[CHILD + self.forks] = self.result
             self.result = None
 
@@ -233,8 +245,13 @@ class ModelConfigDoor(ConfigDoor):
         replace_file(self.disk, name, f"{name}-1.tmp", content)
 
 
-class Died(Exception):
+class Died(BaseException):
     """The server ended itself."""
+
+
+class ModelEmergency(Emergency):
+    def give_up(self, text: str) -> None:
+        raise Died(text)
 
 
 class MachineHooks(EngineHooks):
@@ -296,7 +313,12 @@ class Machine:
         self.processes = ModelProcesses(self.disk, children_at_once)
         self.background = ModelBackground(self.disk, self.clock)
         self.config = Config(70, ModelConfigDoor(self.disk))
-        for name, value in {"save": "", "aof-use-rdb-preamble": "yes", **(directives or {})}.items():
+        for name, value in {
+            "save": "",
+            "aof-use-rdb-preamble": "yes",
+            **(directives or {}),
+            **disk_type.directives,
+        }.items():
             directive = self.config.names[name]
             words = value.split(" ") if name == "save" and value else [value]
             parsed = directive.parse([word.encode() for word in words], self.config.value(name), 70)
@@ -310,16 +332,19 @@ class Machine:
         log = Log()
         log.level = NOTHING
         self.persistence = Persistence(
-            self.engine, self.config, log, self.disk, self.processes, self.background
+            self.engine, self.config, log, self.disk, self.processes, self.background, ModelEmergency()
         )
         self.client: Client = self.engine.new_client()
         self.history: list[bytes] = []  # the digest after each unit; the first of what was loaded
-        self.at: dict[bytes, int] = {}  # the last place of a digest in the history
+        self.at: dict[bytes, list[int]] = {}  # the places of a digest in the history
         self.answered: list[tuple[int, int]] = []  # when how many units had been answered
         self.promises: list[tuple[int, Promise]] = []
         self.saved: int = 0
         self.save_tried: set[int] = set()
         self.forked_at = -1
+        self.switched = directives is not None and directives.get("appendonly") == "yes"  # AOF is complete
+        self.rewrite_from = -1  # the place in the history where a rewrite under way began
+        self.floor = 0  # what a finished rewrite holds in any case
         self.config_name = ""
         self.config_contents: frozenset[bytes] | None = None
 
@@ -327,13 +352,29 @@ class Machine:
 
     def start(self) -> None:
         """Load what is there, as a server does. Raises LoadingFailed."""
+        self.load()
+        self.note_unit()
+        self.promise(0)
+
+    def load(self) -> None:
         self.engine.begin_iteration()
         persistence = self.persistence
         persistence.begin_loading()
         while persistence.loading is not None and persistence.step() == 0:
             pass
-        self.note_unit()
-        self.promise(0)
+
+    def start_after(self, before: Machine) -> None:
+        """Start where another one was killed: what it wrote is there, but not all of it is durable."""
+        self.load()
+        digest = keyspace_digest(self.engine.keyspace)
+        index = max(before.at.get(digest, [-1]))
+        assert index >= before.promises[-1][1].at_least, "a kill lost what was promised"
+        self.history = before.history[: index + 1]
+        self.at = {each: [p for p in places if p <= index] for each, places in before.at.items()}
+        self.answered = [(at_us, min(index, answered)) for at_us, answered in before.answered]
+        self.promises = before.promises
+        self.floor = min(before.floor, index)
+        self.promise()
 
     def run(self, *argv: bytes) -> bytes:
         """A command and its reply, which stays here until the next flush."""
@@ -357,16 +398,16 @@ class Machine:
 
     def drop_unit(self) -> None:
         """The last unit changed nothing: it is none."""
-        digest = self.history.pop()
-        self.at[digest] = len(self.history) - 1
+        self.at[self.history.pop()].pop()
 
     def note_unit(self) -> None:
         digest = keyspace_digest(self.engine.keyspace)
-        self.at[digest] = len(self.history)
+        self.at.setdefault(digest, []).append(len(self.history))
         self.history.append(digest)
 
     def flush(self) -> None:
-        """The end of a loop iteration: the replies leave."""
+        """The end of a loop iteration: the replies leave. Raises Died."""
+        self.persistence.before_flush()
         self.answered.append((int(self.clock.now_us()), len(self.history) - 1))
         self.promise()
 
@@ -376,13 +417,14 @@ class Machine:
         self.engine.begin_iteration()
         self.persistence.cron()
         self.see_child()
+        self.see_rewrite()
         self.flush()
 
     # -- snapshots ----------------------------------------------------------------------------------------
 
     def has_child(self) -> bool:
         """Whether a child runs, or ended and cron has not seen it."""
-        return self.persistence.snapshots.in_background()
+        return self.persistence.snapshots.in_background() or self.persistence.rewrites.in_progress()
 
     def save(self) -> None:
         self.save_tried.add(len(self.history) - 1)
@@ -406,6 +448,56 @@ class Machine:
         self.saved = place
         self.save_tried = {place}
         self.promise()
+
+    # -- the append only file -----------------------------------------------------------------------------
+
+    def facts(self) -> dict[bytes, bytes | int]:
+        """What INFO persistence says."""
+        facts: dict[bytes, bytes | int] = {}
+        self.persistence.add_facts(facts)
+        return facts
+
+    def rewrite(self) -> None:
+        self.rewrite_from = len(self.history) - 1
+        assert self.run(b"BGREWRITEAOF").startswith(b"+Background append only file rewriting")
+
+    def switch_on(self) -> None:
+        self.rewrite_from = len(self.history) - 1
+        assert self.run(b"CONFIG", b"SET", b"appendonly", b"yes") == b"+OK\r\n"
+
+    def switch_off(self) -> None:
+        self.switched = False
+        self.floor = 0
+        self.rewrite_from = -1
+        self.promise()
+        assert self.run(b"CONFIG", b"SET", b"appendonly", b"no") == b"+OK\r\n"
+
+    def see_rewrite(self) -> None:
+        """Whether a rewrite has come to its end: then its base is there whatever happens."""
+        if self.rewrite_from < 0:
+            return
+        facts = self.facts()
+        if facts[b"aof_rewrite_in_progress"] or facts[b"aof_rewrite_scheduled"]:
+            return
+        if facts[b"aof_last_bgrewrite_status"] == b"ok" and facts[b"aof_enabled"]:
+            self.switched = True
+            self.floor = self.rewrite_from
+            self.rewrite_from = -1
+
+    def kept(self) -> int:
+        """How many units the setting in force promises to keep now."""
+        policy = self.config.choice("appendfsync")
+        if policy == b"always":
+            return self.answered[-1][1] if self.answered else self.floor
+        if policy == b"no":
+            return self.floor
+        limit_us = (2_000 if self.background.tasks else 1_000) * 1000 + CRON_MS * 1000
+        now_us = int(self.clock.now_us())
+        kept = self.floor
+        for at_us, answered in reversed(self.answered):
+            if at_us <= now_us - limit_us:
+                return max(kept, answered)
+        return kept
 
     # -- the other thread, the configuration --------------------------------------------------------------
 
@@ -437,14 +529,27 @@ class Machine:
     # -- promises -----------------------------------------------------------------------------------------
 
     def promise(self, place: int | None = None) -> None:
-        made = Promise(self.saved, False, frozenset(self.save_tried | {self.saved}), self.config_contents)
+        if self.switched:
+            made = Promise(self.kept(), True, None, self.config_contents)
+        else:
+            snapshots = frozenset(self.save_tried | {self.saved})
+            made = Promise(self.saved, False, snapshots, self.config_contents)
         if not self.promises or self.promises[-1][1] != made:
             self.promises.append((self.model.mark() if place is None else place, made))
 
     def promised_at(self, place: int) -> Promise:
-        """The promise in force when the journal had so many operations."""
-        index = bisect_right(self.promises, place, key=lambda pair: pair[0])
-        return self.promises[index - 1][1]
+        """The promise in force when the journal had so many operations; the strictest, where it changed meanwhile."""
+        index = bisect_right(self.promises, place, key=lambda pair: pair[0]) - 1
+        promise = self.promises[index][1]
+        if not promise.appendonly:
+            return promise
+        at_least = promise.at_least
+        while index > 0 and self.promises[index][0] == place:
+            index -= 1
+            earlier = self.promises[index][1]
+            if earlier.appendonly:
+                at_least = max(at_least, earlier.at_least)
+        return Promise(at_least, True, None, promise.config)
 
 
 def loaded(image: Image, directives: dict[str, str], now_us: int) -> Machine:

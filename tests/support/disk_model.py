@@ -42,7 +42,7 @@ from gossamer.persistence.doors import Disk, InputFile, OutputFile
 ROOT: Final = 0
 BLOCK_BYTES: Final = 64  # of a file system with holes; small, so that short files have several blocks
 
-WRITE, TRUNCATE, SYNC, ENTRIES, SYNC_DIRECTORY, MARK = range(6)
+WRITE, TRUNCATE, SYNC, ENTRIES, SYNC_DIRECTORY = range(5)
 
 EIO: Final = 5
 ENOSPC: Final = 28
@@ -71,7 +71,7 @@ class Operation:
         """For a person."""
         if self.kind == ENTRIES:
             return "names " + ", ".join(f"{name}: {inode}" for _, name, inode in self.entries)
-        word = ("write", "truncate", "sync", "", "sync directory", "mark")[self.kind]
+        word = ("write", "truncate", "sync", "", "sync directory")[self.kind]
         return f"{word} {self.inode} at {self.position} ({len(self.data)} bytes)"
 
 

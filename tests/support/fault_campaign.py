@@ -18,6 +18,7 @@ from gossamer.server.persistence import LoadingFailed
 from support.crash_histories import CONFIG_FILE, History, words
 from support.crash_machine import CRON_MS, Died, Machine
 from support.disk_model import EIO, ENOSPC, Fault, Image, ModelDisk, Replay
+from support.wire import encode
 
 Step = tuple[str, ...]
 Way = tuple[
@@ -71,8 +72,9 @@ class FaultyRun:
         self.model.fault = fault
         self.machine = Machine(self.model, directives, children_at_once=True)
         self.history = History(self.machine, directives)
-        self.appendonly = directives.get("appendonly") == "yes"
         self.refused = False
+        self.wants_switch = False
+        self.struck: list[str] = []
         self.answered = 0
         self.pending = 0  # units of this iteration
         self.saved_at_least = 0
@@ -86,6 +88,7 @@ class FaultyRun:
         if kind == "write":
             self.write([words(command) for command in step[1:]])
         elif kind == "flush":
+            machine.background.drain()  # a sync that is under way may let the write wait
             machine.flush()
             self.answered = len(machine.history) - 1
             self.look("a flush")
@@ -101,9 +104,11 @@ class FaultyRun:
             self.pass_time(2)
         elif kind == "rewrite":
             machine.run(b"BGREWRITEAOF")
-            self.pass_time(1)
-            machine.processes.end()
-            self.pass_time(2)
+            self.pass_time(3)
+        elif kind == "switch on":
+            machine.run(b"CONFIG", b"SET", b"appendonly", b"yes")
+            machine.rewrite_from = 0
+            self.pass_time(3)
         elif kind == "set":
             machine.run(b"CONFIG", b"SET", *words(step[1]))
         else:
@@ -173,7 +178,7 @@ class FaultyRun:
     def look(self, when: str) -> None:
         """Nothing that was answered is missing, or writes are refused."""
         image = self.model.volatile()
-        if not self.appendonly:
+        if not self.machine.switched:
             self.must_hold(image, self.saved_at_least, False, when)
             return
         index = self.history.index_of(image, True)
@@ -186,18 +191,24 @@ class FaultyRun:
         self.refused = True
 
     def look_after_death(self) -> None:
-        if self.appendonly:
+        if self.machine.switched:
             for image in (self.model.volatile(), self.durable()):
                 self.must_hold(image, self.answered, True, "the server ended itself")
 
     def look_at_end(self) -> None:
         """The disk works again: the server must have recovered by itself."""
+        if self.model.fault is not None:
+            self.struck = self.model.fault.struck
         self.model.fault = None
         self.pass_time(80)
-        if not self.appendonly:
+        if not self.machine.switched:
             self.machine.run(b"BGSAVE")
             self.machine.processes.end()
             self.pass_time(2)
+        if self.wants_switch and not self.machine.switched:
+            self.step(("switch on",))
+            if not self.machine.switched:
+                raise Wrong("AOF cannot be switched on although the disk works again")
         self.refused = False
         self.write([words("SET last 1")])
         if self.refused:
@@ -205,7 +216,7 @@ class FaultyRun:
         self.machine.flush()
         self.pass_time(25)
         everything = len(self.machine.history) - 1
-        if self.appendonly:
+        if self.machine.switched:
             self.must_hold(self.model.volatile(), everything, True, "the disk worked again")
             if self.directives.get("appendfsync") != "no":
                 self.must_hold(self.durable(), everything, True, "a few seconds on a disk that works")
@@ -213,6 +224,11 @@ class FaultyRun:
         self.save()
         if self.saved_at_least != everything:
             raise Wrong("SAVE fails although the disk works again")
+
+    def look_for_garbage(self) -> None:
+        names = [name for name in self.model.names() if "temp" in name or name.endswith(".tmp")]
+        if names:
+            raise Wrong(f"temporary files stay: {names}")
 
 
 class Wrong(Exception):
@@ -261,7 +277,10 @@ class FaultScenario:
             for step in self.steps:
                 run.step(step)
             refused = run.refused
+            run.wants_switch = ("switch on",) in self.steps
             run.look_at_end()
+            if not any("remove" in each for each in run.struck):
+                run.look_for_garbage()
         except Died:
             outcome.died += 1
             run.look_after_death()
@@ -271,11 +290,11 @@ class FaultScenario:
 
     def look_after_failed_start(self, run: FaultyRun) -> None:
         """A later start on a disk that works finds everything."""
-        if not run.appendonly:
+        if not run.machine.switched:
             return
         whole = Machine(ModelDisk(self.image), self.directives)
         whole.start()
-        run.machine.at[whole.history[0]] = 0
+        run.machine.at[whole.history[0]] = [0]
         for image in (run.model.volatile(), run.durable()):
             run.must_hold(image, 0, True, "a start that failed")
 
@@ -297,6 +316,38 @@ def try_all(scenario: FaultScenario, every: int = 1) -> Outcome:
     return outcome
 
 
+def appending(policy: str, *steps: Step) -> Callable[[], FaultScenario]:
+    return lambda: FaultScenario(
+        {"appendonly": "yes", "appendfsync": policy, "auto-aof-rewrite-percentage": "0"},
+        (*WRITES, *steps, *MORE),
+    )
+
+
+def after_a_crash() -> Image:
+    """Base, increment and a torn end."""
+    machine = Machine(ModelDisk(), {"appendonly": "yes"}, children_at_once=True)
+    machine.start()
+    for number in range(5):
+        machine.unit([b"INCR", b"n"], [b"RPUSH", b"l", b"%d" % number])
+        machine.flush()
+    machine.rewrite()
+    machine.processes.end()
+    for _ in range(3):
+        machine.tick()
+    machine.unit([b"INCR", b"n"])
+    machine.flush()
+    image = machine.model.volatile()
+    name = max(name for name in image.files if ".incr." in name)
+    image.files[name] += encode([b"SET", b"never", b"complete"])[:20]
+    return image
+
+
+def old_single_file() -> Image:
+    return Image({"appendonly.aof": encode([b"SET", b"a", b"1"]) + encode([b"INCR", b"n"])})
+
+
+ON: Final = {"appendonly": "yes", "appendfsync": "always", "auto-aof-rewrite-percentage": "0"}
+
 SCENARIOS: dict[str, Callable[[], FaultScenario]] = {
     "snapshots": lambda: FaultScenario(
         {"save": "1 1", "stop-writes-on-bgsave-error": "yes"},
@@ -307,4 +358,15 @@ SCENARIOS: dict[str, Callable[[], FaultScenario]] = {
         (("set", "maxmemory 1gb"), ("rewrite config",), ("set", "maxmemory 2gb"), ("rewrite config",)),
         lambda: Image({CONFIG_FILE: b"# by hand\nmaxmemory 100mb\n"}),
     ),
+    "always": appending("always"),
+    "everysec": appending("everysec"),
+    "no": appending("no"),
+    "always, rewrite": appending("always", ("rewrite",)),
+    "everysec, rewrite": appending("everysec", ("rewrite",), ("write", "INCR n"), ("rewrite",)),
+    "no, rewrite": appending("no", ("rewrite",)),
+    "switched on": lambda: FaultScenario(
+        ON | {"appendonly": "no"}, (*WRITES[:6], ("save",), *MORE, ("switch on",), *MORE)
+    ),
+    "start after a crash": lambda: FaultScenario(ON, MORE, after_a_crash),
+    "start on an old single file": lambda: FaultScenario(ON, MORE, old_single_file),
 }
