@@ -111,7 +111,7 @@ def test_the_commands_of_a_stream_build_it_anew_on_the_real_server(compat: str, 
         control.call("XGROUP", "SETID", "s", "readers", "0")
         control.call("XREADGROUP", "GROUP", "readers", "first", "COUNT", "7", "STREAMS", "s", ">")
         control.call("XGROUP", "CREATECONSUMER", "s", "readers", "idle")
-        stream = restore(control.call("DUMP", "s").plain(), Limits()).value
+        stream = restore(control.call("DUMP", "s").plain(), Limits())
         assert isinstance(stream, Stream)
         theirs.control().call("FLUSHALL")
         for argv in commands_of_stream(b"s", stream):

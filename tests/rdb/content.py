@@ -152,8 +152,8 @@ class Collector(Visitor):
         self.types[key] = attributes.value_type
         if attributes.expire_at_ms != -1:
             self.expires[attributes.db_index, key] = attributes.expire_at_ms
-        if attributes.field_expire_at_ms is not None:
-            self.field_expires[attributes.db_index, key] = attributes.field_expire_at_ms
+        if isinstance(value, Hash) and value.expiring() > 0:
+            self.field_expires[attributes.db_index, key] = dict(value.expiring_fields())
         if attributes.idle_seconds >= 0:
             self.idle[key] = attributes.idle_seconds
         if attributes.frequency >= 0:
@@ -179,7 +179,7 @@ class Collector(Visitor):
 
 
 def write_all(collector: Collector, version: int = 10, compress: bool = True, checksum: bool = True) -> bytes:
-    """A file of all that a collector holds, field expiries left out."""
+    """A file of all that a collector holds."""
     pieces: list[bytes] = []
     writer = Writer(pieces.append, version, compress, checksum)
     writer.begin()

@@ -57,7 +57,7 @@ def exercise(stream: Stream) -> None:
         assert not stream.contains(stream_id)
     stream.trim_to_length(2, False, 0)
     assert stream.entry_count == min(2, stream.entry_count) == len(stream.entries())
-    restored = restore(dump(stream, 11), LIMITS).value
+    restored = restore(dump(stream, 11), LIMITS)
     assert isinstance(restored, Stream)
     assert [entry.flat for entry in restored.entries()] == [entry.flat for entry in stream.entries()]
     stream.trim_below(ID_MAX, False, 0)
@@ -78,7 +78,7 @@ def test_a_mutated_payload_is_refused_or_sound(version: int) -> None:
             else:
                 damaged[at] = chance.choice([0, 1, 127, 128, 255, damaged[at] ^ 1, damaged[at] ^ 128])
         try:
-            value = restore(bytes(damaged), LIMITS).value
+            value = restore(bytes(damaged), LIMITS)
         except CorruptError:
             refused += 1
             continue
@@ -88,7 +88,7 @@ def test_a_mutated_payload_is_refused_or_sound(version: int) -> None:
 
 
 def test_the_undamaged_payload_is_sound() -> None:
-    stream = restore(dump(grown_stream(), 11), LIMITS).value
+    stream = restore(dump(grown_stream(), 11), LIMITS)
     assert isinstance(stream, Stream)
     exercise(stream)
 
@@ -136,7 +136,7 @@ def test_an_entry_whose_distance_wraps_is_read() -> None:
     stream = Stream()
     stream.append(make_id(1, NUMBER_MAX), [b"f", b"1"], 0, 2, LIMITS)
     stream.append(make_id(NUMBER_MAX, 0), [b"f", b"2"], 0, 2, LIMITS)
-    restored = restore(dump(stream, 11), LIMITS).value
+    restored = restore(dump(stream, 11), LIMITS)
     assert isinstance(restored, Stream)
     assert [entry.stream_id for entry in restored.entries()] == [
         make_id(1, NUMBER_MAX),

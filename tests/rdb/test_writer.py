@@ -8,31 +8,46 @@ from pathlib import Path
 import pytest
 
 from gossamer.base.limits import Limits
+from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.sets import Set
 from gossamer.rdb.format import TYPE_SET, TYPE_SET_LISTPACK
 from gossamer.rdb.writer import Writer
 from rdb.content import DUMPS, Collector, collect, read_data, write_all
 from support.servers import ServerProcess
 
-VERSIONS = [10, 11, 12]
+VERSIONS = [10, 11, 12, 80]
 
 
-def contents(collector: Collector) -> object:
-    """The content without the expiries of fields, which our files do not hold."""
+def contents(collector: Collector, version: int) -> object:
+    """The content, without the expire times of fields where the version does not hold them."""
     databases = collector.content()
     for keys in databases.values():
         for entry in keys.values():
-            entry.pop("field_expire_at_ms", None)
+            if version < 12:
+                entry.pop("field_expire_at_ms", None)
     return databases
+
+
+def writable(collector: Collector, version: int) -> Collector:
+    """What a file of the version can hold: a snapshot takes a newer version for hashes with expiring fields."""
+    if version < 12:
+        collector.field_expires.clear()
+        for keys in collector.databases.values():
+            for key, value in keys.items():
+                if isinstance(value, Hash) and value.expiring() > 0:
+                    keys[key] = Hash.from_pairs(value.items(), Limits())
+    return collector
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", DUMPS)
 def test_what_was_read_is_read_again_from_our_file(name: str, version: int) -> None:
     original = collect(read_data(f"{name}.rdb"))
-    again = collect(write_all(original, version))
+    again = collect(write_all(writable(original, version), version))
     assert again.version == version
-    assert contents(again) == contents(original)
+    assert again.is_valkey == (version == 80)
+    assert contents(again, version) == contents(collect(read_data(f"{name}.rdb")), version)
+    assert version < 12 or again.field_expires == original.field_expires
     assert again.functions == original.functions
     assert again.aux == original.aux
 
@@ -124,9 +139,9 @@ def test_a_server_digests_our_file_as_the_original(
 def test_a_server_takes_the_content_of_any_other_from_our_file(kind: str, name: str, tmp_path: Path) -> None:
     if shutil.which(kind) is None:
         pytest.skip(kind)
-    original = collect(read_data(f"{name}.rdb"))
+    original = writable(collect(read_data(f"{name}.rdb")), 10)
     _, saved = digest_of(kind, tmp_path / "ours", write_all(original))
-    assert contents(saved) == contents(original)
+    assert saved.content() == original.content()
     assert saved.functions == original.functions
 
 

@@ -11,12 +11,14 @@ from gossamer.base.errors import CommandError, CorruptError
 from gossamer.base.numbers import NotAnInteger, to_int64
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
+from gossamer.datatypes.hashes import Hash
 from gossamer.keyspace.database import NO_EXPIRE
 from gossamer.keyspace.events import NOTIFY_GENERIC
 from gossamer.keyspace.state import ACCESS_LFU
 from gossamer.rdb.payload import dump as dump_payload
 from gossamer.rdb.payload import is_sound
 from gossamer.rdb.payload import restore as restore_payload
+from gossamer.rdb.values import version_with_field_expiry
 from gossamer.resp.errors import BUSY_KEY, NOT_INTEGER, SYNTAX
 
 BAD_VERSION_OR_CHECKSUM: Final = b"ERR DUMP payload version or checksum are wrong"
@@ -26,6 +28,7 @@ BAD_IDLE_TIME: Final = b"ERR Invalid IDLETIME value, must be >= 0"
 BAD_FREQUENCY: Final = b"ERR Invalid FREQ value, must be >= 0 and <= 255"
 
 _OLDEST_COMPAT: Final = 70
+_VALKEY_COMPAT: Final = 80
 
 
 def dump(session: Session, argv: list[bytes]) -> None:
@@ -36,6 +39,8 @@ def dump(session: Session, argv: list[bytes]) -> None:
         return
     limits = session.limits
     version = 10 if limits.compat == _OLDEST_COMPAT else 11
+    if isinstance(value, Hash) and value.expiring() > 0:
+        version = version_with_field_expiry(version, limits.compat >= _VALKEY_COMPAT)
     session.reply.bulk(dump_payload(value, version, limits.rdb_compression != 0))
 
 
@@ -97,7 +102,7 @@ def restore(session: Session, argv: list[bytes]) -> None:
     if not is_sound(argv[3]):
         raise CommandError(BAD_VERSION_OR_CHECKSUM)
     try:
-        value = restore_payload(argv[3], session.limits).value
+        value = restore_payload(argv[3], session.limits)
     except CorruptError:
         raise CommandError(BAD_FORMAT) from None
     replaced = options.replace and db.delete_any(key)

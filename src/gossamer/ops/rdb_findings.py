@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 from gossamer.base.errors import CorruptError
 from gossamer.base.limits import Limits
 from gossamer.base.quoting import quote
+from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.value import Value
 from gossamer.ops.progress import Progress
 from gossamer.rdb.format import HEADER_BYTES, VERSION_WITH_CHECKSUM
@@ -128,7 +129,7 @@ class RdbFindings(Visitor):
         self.count(key, attributes)
 
     def on_key(self, key: bytes, value: bytes | Value, attributes: KeyAttributes) -> None:
-        if attributes.field_expire_at_ms is not None:
+        if isinstance(value, Hash) and value.expiring() > 0:
             self.hashes_with_expiring_fields += 1
         self.count(key, attributes)
 

@@ -23,6 +23,7 @@ from gossamer.keyspace.database import Database
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.walker import Walker
 from gossamer.persistence.doors import Disk, EventLog, Job, OutputFile, Processes
+from gossamer.rdb.values import version_with_field_expiry
 from gossamer.rdb.writer import Writer
 from gossamer.resp.personality import personality_of
 
@@ -69,14 +70,32 @@ class SnapshotContent:
         self.functions: list[bytes] = []  # the code of every function library
         self.replication_aux: list[tuple[bytes, bytes]] = []  # repl-stream-db, repl-id, repl-offset
 
+    def version(self) -> int:
+        """The version to write: the configured one, or the first that holds what the keyspace has."""
+        version = self.config.number("rdb-version")
+        for database in self.keyspace.databases:
+            if database.hashes_with_expiring_fields() > 0:
+                is_valkey = personality_of(int(self.keyspace.state.limits.compat)).is_valkey
+                return version_with_field_expiry(version, is_valkey)
+        return version
+
+    def version_notice(self) -> str | None:
+        """What to tell the operator where another version is written than the configured one."""
+        configured = self.config.number("rdb-version")
+        written = self.version()
+        if written == configured:
+            return None
+        return (
+            f"Writing RDB version {written} and not {configured} (rdb-version): "
+            "the data set has hashes with expiring fields, which older versions cannot hold"
+        )
+
     def write(self, sink: Callable[[bytes], None], now_s: i64, aof_base: bool) -> None:
         """The whole file."""
         config = self.config
-        writer = Writer(
-            sink, config.number("rdb-version"), config.flag("rdbcompression"), config.flag("rdbchecksum")
-        )
-        writer.begin()
         personality = personality_of(int(self.keyspace.state.limits.compat))
+        writer = Writer(sink, self.version(), config.flag("rdbcompression"), config.flag("rdbchecksum"))
+        writer.begin()
         writer.aux(b"valkey-ver" if personality.is_valkey else b"redis-ver", personality.version)
         writer.aux(b"redis-bits", b"64")
         writer.aux(b"ctime", str(int(now_s)).encode())
@@ -181,6 +200,9 @@ class Snapshots(SnapshotDoor):
             file = disk.create(temporary)
             try:
                 sink = SyncingSink(file, self.config.flag("rdb-save-incremental-fsync"))
+                notice = self.content.version_notice()
+                if notice is not None:
+                    self.log.notice(notice)
                 self.content.write(sink.write, self.now_s(), False)
                 file.sync()
             finally:

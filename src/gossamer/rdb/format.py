@@ -52,6 +52,7 @@ VERSION_WITH_CHECKSUM: Final = 5
 VERSION_WITH_AUX: Final = 7  # and with every other opcode below EXPIRE_TIME_MS
 VERSION_DEFAULT: Final = 10
 VERSION_WITH_SET_LISTPACK: Final = 11  # also streams with a consumer's active time
+VERSION_WITH_FIELD_EXPIRY: Final = 12
 VERSION_LAST: Final = 12  # the last one behind REDIS
 VERSION_VALKEY: Final = 80  # the only one behind VALKEY
 

@@ -13,7 +13,7 @@ Hashes whose fields expire (times are Unix milliseconds):
     LISTPACK_EX_PRE_GA  one string, as above                               the same
     HASH_2            count | ( field | value | time i64, -1: never ) ...  VALKEY
 
-Written are HASH and HASH_LISTPACK.
+Written are HASH and HASH_LISTPACK; a hash with expiring fields as METADATA, in a file of VALKEY as HASH_2.
 """
 
 from typing import Final
@@ -22,7 +22,9 @@ from mypy_extensions import i64
 
 from gossamer.base.limits import Limits
 from gossamer.datatypes import listpack
+from gossamer.datatypes.field_expiry import earliest_expire_ms
 from gossamer.datatypes.hashes import Hash
+from gossamer.datatypes.packed_table import PackedTable
 from gossamer.rdb.format import (
     TYPE_HASH,
     TYPE_HASH_2,
@@ -32,6 +34,7 @@ from gossamer.rdb.format import (
     TYPE_HASH_METADATA,
     TYPE_HASH_ZIPLIST,
     TYPE_HASH_ZIPMAP,
+    VERSION_VALKEY,
 )
 from gossamer.rdb.input import Input
 from gossamer.rdb.legacy import ziplist_entries, zipmap_entries
@@ -39,6 +42,8 @@ from gossamer.rdb.output import Output
 from gossamer.rdb.sanitize import checked_count
 
 _DUPLICATE: Final = "Hash has a field twice"
+_BAD_TIME: Final = "Hash has a time that is out of range"
+_LAST_MS: Final = 0x7FFFFFFFFFFFFFFF
 
 
 def read_hash(source: Input, value_type: i64, limits: Limits) -> Hash:
@@ -86,37 +91,45 @@ def _read_plain(source: Input, limits: Limits) -> Hash:
     return value
 
 
-def read_hash_with_expiry(
-    source: Input, value_type: i64, is_valkey: bool, limits: Limits, expire_at_ms: dict[bytes, int]
-) -> Hash:
-    """A hash whose fields may expire; fills `expire_at_ms` for the fields that do."""
-    flat: list[bytes] = []
+def read_hash_with_expiry(source: Input, value_type: i64, is_valkey: bool, limits: Limits) -> Hash:
+    """A hash whose fields may expire."""
+    value = Hash(limits)
+    table = value.become_large()
     if value_type == TYPE_HASH_LISTPACK_EX or value_type == TYPE_HASH_LISTPACK_EX_PRE_GA:
         if value_type == TYPE_HASH_LISTPACK_EX:
             source.int64()
-        _read_triples(source, flat, expire_at_ms)
-        return _from_pairs(source, flat, limits)
-    earliest = source.int64() if value_type == TYPE_HASH_METADATA else 0
+        _read_triples(source, table)
+    elif is_valkey and value_type == TYPE_HASH_2:
+        count = source.count(3)
+        while count > 0:
+            field = source.string()
+            text = source.string()
+            expire_ms = source.int64()
+            _add(source, table, field, text, 0 if expire_ms == -1 else expire_ms)
+            count -= 1
+    else:
+        _read_metadata(source, table, value_type == TYPE_HASH_METADATA)
+    return value if table.expires_count > 0 else Hash.from_pairs(table.items(), limits)
+
+
+def _read_metadata(source: Input, table: PackedTable, is_relative: bool) -> None:
+    earliest = source.int64() if is_relative else 0
+    if earliest < 0:
+        raise source.fail(_BAD_TIME)
     count = source.count(3)
     while count > 0:
-        time: int = 0
-        if not (is_valkey and value_type == TYPE_HASH_2):
-            time = source.unsigned()
-            if time != 0 and value_type == TYPE_HASH_METADATA:
-                time += int(earliest) - 1
+        time = source.unsigned()
+        if time > _LAST_MS - int(earliest):
+            raise source.fail(_BAD_TIME)
+        expire_ms: i64 = i64(time)
+        if expire_ms != 0 and is_relative:
+            expire_ms += earliest - 1
         field = source.string()
-        flat.append(field)
-        flat.append(source.string())
-        if is_valkey and value_type == TYPE_HASH_2:
-            time = int(source.int64())
-            if time == -1:
-                time = 0
-        _note_expiry(source, field, time, expire_at_ms)
+        _add(source, table, field, source.string(), expire_ms)
         count -= 1
-    return _from_pairs(source, flat, limits)
 
 
-def _read_triples(source: Input, flat: list[bytes], expire_at_ms: dict[bytes, int]) -> None:
+def _read_triples(source: Input, table: PackedTable) -> None:
     """Take apart a listpack of field, value, time."""
     offset = source.offset()
     packed = source.string()
@@ -126,24 +139,27 @@ def _read_triples(source: Input, flat: list[bytes], expire_at_ms: dict[bytes, in
     while position >= 0:
         field = listpack.element_at(packed, position)
         position = listpack.next_position(packed, position)
-        flat.append(field)
-        flat.append(listpack.element_at(packed, position))
+        text = listpack.element_at(packed, position)
         position = listpack.next_position(packed, position)
         if not listpack.is_integer_at(packed, position):
             raise source.fail_at("Hash has a time that is no number", offset + position)
-        _note_expiry(source, field, int(listpack.integer_at(packed, position)), expire_at_ms)
+        _add(source, table, field, text, listpack.integer_at(packed, position))
         position = listpack.next_position(packed, position)
 
 
-def _note_expiry(source: Input, field: bytes, time: int, expire_at_ms: dict[bytes, int]) -> None:
-    if time < 0 or time > 0x7FFFFFFFFFFFFFFF:
-        raise source.fail("Hash has a time that is out of range")
-    if time > 0:
-        expire_at_ms[field] = time
+def _add(source: Input, table: PackedTable, field: bytes, text: bytes, expire_ms: i64) -> None:
+    """Put in a field that expires at that time; 0: never."""
+    if expire_ms < 0:
+        raise source.fail(_BAD_TIME)
+    if table.find(field):
+        raise source.fail(_DUPLICATE)
+    table.insert(field, 0, text, expire_ms)
 
 
-def hash_type(value: Hash) -> i64:
+def hash_type(value: Hash, version: i64) -> i64:
     """The form in which a hash is written."""
+    if value.expiring() > 0:
+        return TYPE_HASH_2 if version == VERSION_VALKEY else TYPE_HASH_METADATA
     return TYPE_HASH if value.packed() is None else TYPE_HASH_LISTPACK
 
 
@@ -153,6 +169,9 @@ def write_hash(output: Output, value: Hash) -> None:
     if table is None:
         output.string(value.pairs)
         return
+    if table.expires_count > 0:
+        _write_expiring(output, table)
+        return
     output.length(table.count)
     buckets: i64 = len(table.buckets)
     index: i64 = 0
@@ -161,5 +180,29 @@ def write_hash(output: Output, value: Hash) -> None:
         table.items_in(index, flat)
         for element in flat:
             output.string(element)
+        output.flush_if_large()
+        index += 1
+
+
+def _write_expiring(output: Output, table: PackedTable) -> None:
+    is_valkey = output.version == VERSION_VALKEY
+    earliest: i64 = 0
+    if not is_valkey:
+        earliest = earliest_expire_ms(table)
+        output.int64(earliest)
+    output.length(table.count)
+    buckets: i64 = len(table.buckets)
+    index: i64 = 0
+    while index < buckets:
+        there: bool = table.note_first(index)
+        while there:
+            expire_ms = table.at_expire
+            if not is_valkey:
+                output.length(0 if expire_ms == 0 else expire_ms - earliest + 1)
+            output.string(table.found_key())
+            output.string(table.found_payload())
+            if is_valkey:
+                output.int64(-1 if expire_ms == 0 else expire_ms)
+            there = table.note_next()
         output.flush_if_large()
         index += 1

@@ -9,6 +9,8 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.errors import CorruptError
+from gossamer.datatypes.field_expiry import remove_due
+from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.value import Value
 from gossamer.rdb.reader import KeyAttributes, Visitor
 
@@ -56,14 +58,15 @@ class LoadReport:
         self.keys_loaded: i64 = 0
         self.keys_expired: i64 = 0
         self.keys_empty: i64 = 0
-        self.hashes_with_expiring_fields: i64 = 0  # loaded as hashes whose fields stay
+        self.fields_expired: i64 = 0
 
 
 @final
 class Loader(Visitor):
     """Passes keys on to a target.
 
-    Keys that expired before `now_ms` are dropped (KEEP_EXPIRED: none, as on a replica or behind an AOF).
+    Keys, and fields of hashes, that expired before `now_ms` are dropped (KEEP_EXPIRED: none, as on a replica or
+    behind an AOF).
     """
 
     def __init__(self, target: LoadTarget, databases: int, now_ms: int) -> None:
@@ -107,6 +110,14 @@ class Loader(Visitor):
         if expire_at_ms != -1 and self.now_ms >= 0 and expire_at_ms < self.now_ms:
             report.keys_expired += 1
             return
+        if (
+            isinstance(value, Hash)
+            and value.expiring() > 0
+            and self.now_ms >= 0
+            and not self._drop_due(value)
+        ):
+            report.keys_expired += 1
+            return
         self.target.add(
             self.db_index,
             key,
@@ -117,5 +128,13 @@ class Loader(Visitor):
             attributes.offset,
         )
         report.keys_loaded += 1
-        if attributes.field_expire_at_ms is not None:
-            report.hashes_with_expiring_fields += 1
+
+    def _drop_due(self, value: Hash) -> bool:
+        """Drop the fields that expired; False when none is left."""
+        table = value.table
+        assert table is not None
+        dropped: list[bytes] = []
+        while remove_due(table, self.now_ms, len(table.buckets), dropped):
+            pass
+        self.report.fields_expired += len(dropped)
+        return table.count > 0

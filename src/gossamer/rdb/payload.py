@@ -6,7 +6,7 @@ A payload is refused when its version is above the reader's own (`max_version`),
 means none), when bytes remain behind the value, or when the value is damaged or empty.
 """
 
-from typing import Final, final
+from typing import Final
 
 from librt.strings import read_i16_le, read_i64_le
 from mypy_extensions import i64
@@ -52,16 +52,7 @@ def is_sound(payload: bytes, max_version: int = VERSION_LAST) -> bool:
     return stated == crc64(payload[: size - 8])
 
 
-@final
-class Restored:
-    """What a payload held."""
-
-    def __init__(self, value: bytes | Value, field_expire_at_ms: dict[bytes, int] | None) -> None:
-        self.value: bytes | Value = value
-        self.field_expire_at_ms: dict[bytes, int] | None = field_expire_at_ms
-
-
-def restore(payload: bytes, limits: Limits, deep: bool = True) -> Restored:
+def restore(payload: bytes, limits: Limits, deep: bool = True) -> bytes | Value:
     """The value of a payload for which `is_sound` holds; CorruptError if it is damaged all the same."""
     size: i64 = len(payload) - PAYLOAD_FOOTER_BYTES
     source = Input(payload[:size], None, -1, deep)
@@ -74,4 +65,4 @@ def restore(payload: bytes, limits: Limits, deep: bool = True) -> Restored:
         raise source.fail("Bytes remain behind the value")
     if not isinstance(value, bytes) and value.length() == 0 and value.type_name() != b"stream":
         raise CorruptError("Value is empty", 0)
-    return Restored(value, decoder.field_expire_at_ms)
+    return value

@@ -59,7 +59,6 @@ class KeyAttributes:
         self.frequency: i64 = -1
         self.offset: i64 = 0  # of the type byte
         self.size_bytes: i64 = 0  # of type, key and value in the file
-        self.field_expire_at_ms: dict[bytes, int] | None = None  # of a hash with expiring fields
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -146,7 +145,6 @@ class Reader:
             else:
                 value = self.decoder.read(source, code)
                 attributes.size_bytes = source.offset() - attributes.offset
-                attributes.field_expire_at_ms = self.decoder.field_expire_at_ms
                 self.visitor.on_key(key, value, attributes)
             attributes.expire_at_ms = NO_EXPIRE
             attributes.idle_seconds = -1

@@ -46,6 +46,8 @@ from gossamer.rdb.format import (
     TYPE_ZSET_2,
     TYPE_ZSET_LISTPACK,
     TYPE_ZSET_ZIPLIST,
+    VERSION_VALKEY,
+    VERSION_WITH_FIELD_EXPIRY,
     VERSION_WITH_SET_LISTPACK,
 )
 from gossamer.rdb.hashes import hash_type, read_hash, read_hash_with_expiry, write_hash
@@ -64,12 +66,9 @@ class Decoder:
     def __init__(self, limits: Limits, is_valkey: bool = False) -> None:
         self.limits: Limits = limits
         self.is_valkey: bool = is_valkey
-        # Of the hash that was read last: when its fields expire, None if none does.
-        self.field_expire_at_ms: dict[bytes, int] | None = None
 
     def read(self, source: Input, value_type: i64) -> bytes | Value:
         """The value whose type byte was `value_type`; CorruptError for damage and for what cannot be held."""
-        self.field_expire_at_ms = None
         if value_type == TYPE_STRING:
             return source.string()
         limits = self.limits
@@ -104,11 +103,7 @@ class Decoder:
                 or value_type == TYPE_HASH_LISTPACK_EX_PRE_GA
             )
         ):
-            self.field_expire_at_ms = {}
-            value = read_hash_with_expiry(source, value_type, self.is_valkey, limits, self.field_expire_at_ms)
-            if not self.field_expire_at_ms:
-                self.field_expire_at_ms = None
-            return value
+            return read_hash_with_expiry(source, value_type, self.is_valkey, limits)
         raise source.fail("Value of a type that is not known")
 
 
@@ -138,12 +133,22 @@ def write_packed(output: Output, kind: i64, content: bytes) -> None:
         output.string(content)
 
 
+def version_with_field_expiry(version: int, for_valkey: bool) -> int:
+    """The version to write, in place of the given one, where hashes have expiring fields: the first that knows them.
+
+    Redis reads them since version 12, Valkey only in files of its own.
+    """
+    if version >= VERSION_WITH_FIELD_EXPIRY:
+        return version
+    return VERSION_VALKEY if for_valkey else VERSION_WITH_FIELD_EXPIRY
+
+
 def value_type_of(value: bytes | Value, version: i64) -> i64:
     """The type byte under which `write_value` writes."""
     if isinstance(value, bytes):
         return TYPE_STRING
     if isinstance(value, Hash):
-        return hash_type(value)
+        return hash_type(value, version)
     if isinstance(value, ZSet):
         return zset_type(value)
     if isinstance(value, Set):

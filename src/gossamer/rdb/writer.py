@@ -11,7 +11,9 @@ from mypy_extensions import i64
 from gossamer.datatypes.value import Value
 from gossamer.rdb.crc64 import crc64
 from gossamer.rdb.format import (
+    HEADER_BYTES,
     MAGIC_REDIS,
+    MAGIC_VALKEY,
     OPCODE_AUX,
     OPCODE_EOF,
     OPCODE_EXPIRE_TIME_MS,
@@ -20,13 +22,14 @@ from gossamer.rdb.format import (
     OPCODE_RESIZE_DB,
     OPCODE_SELECT_DB,
     VERSION_DEFAULT,
+    VERSION_VALKEY,
 )
 from gossamer.rdb.functions import write_function
 from gossamer.rdb.lzf import Compressor
 from gossamer.rdb.output import Output
 from gossamer.rdb.values import packed_type, value_type_of, write_packed, write_value
 
-VERSIONS_WRITTEN: Final = (10, 11, 12)
+VERSIONS_WRITTEN: Final = (10, 11, 12, VERSION_VALKEY)
 
 
 @final
@@ -54,7 +57,9 @@ class Writer:
         self.write(data)
 
     def begin(self) -> None:
-        self.output.raw(MAGIC_REDIS + str(int(self.output.version)).rjust(4, "0").encode("ascii"))
+        version = self.output.version
+        magic = MAGIC_VALKEY if version == VERSION_VALKEY else MAGIC_REDIS
+        self.output.raw(magic + (b"%d" % version).rjust(HEADER_BYTES - len(magic), b"0"))
 
     def aux(self, name: bytes, value: bytes) -> None:
         output = self.output
