@@ -39,7 +39,8 @@ ALL = (
     FORMS_GROUP,
     SERVED_GROUP,
 )
-TELLS_WITHOUT_KEY = (b"FLUSHALL", b"FLUSHDB", b"SWAPDB")  # no keyspace event names the keys
+# No keyspace event names the keys; PFCOUNT writes down what it counted.
+TELLS_WITHOUT_KEY = (b"FLUSHALL", b"FLUSHDB", b"SWAPDB", b"PFCOUNT")
 
 Content = dict[tuple[int, bytes], tuple[bytes, int]]
 
