@@ -1,10 +1,12 @@
 """The command table, built from explicit groups."""
 
 from gossamer.commands import (
+    bitmaps,
     dump,
     expiry,
     hash_expiry,
     hashes,
+    hyperloglog,
     keys,
     list_moves,
     lists,
@@ -55,6 +57,8 @@ def all_commands() -> tuple[Command, ...]:
         *zset_ranges.COMMANDS,
         *zset_pops.COMMANDS,
         *zset_combine.COMMANDS,
+        *bitmaps.COMMANDS,
+        *hyperloglog.COMMANDS,
         *streams.COMMANDS,
         *stream_reads.COMMANDS,
         *stream_groups.COMMANDS,
