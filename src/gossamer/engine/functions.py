@@ -162,6 +162,7 @@ class Functions:
         try:
             world.load_library(body)
         except ScriptError as error:
+            scripts.load_until_us = 0
             world.watch_again()
             raise CommandError(b"ERR " + str(error).encode("utf-8", "replace")) from None
         finally:
