@@ -88,8 +88,9 @@ format: $(STAMPS)/test-tools ## let ruff format everything and mend what it can
 fuzz: setup $(STAMPS)/test-tools ## a million damaged and split inputs for the request parser; INPUTS=... ARGS="--seed 1"
 	@PYTHONPATH=tests $(BIN)/python -m support.parser_fuzz --inputs $(INPUTS) $(ARGS)
 
-campaign: setup $(STAMPS)/test-tools ## long random comparison with the real servers; EXAMPLES=... ARGS="-k zsets"
-	@GOSSAMER_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/conformance $(ARGS)
+campaign: setup $(STAMPS)/test-tools ## long random comparison with the real servers, every cut of an AOF; EXAMPLES=... ARGS="-k zsets"
+	@GOSSAMER_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -s tests/conformance \
+		tests/persistence/test_aof_damage.py $(ARGS)
 
 crash: setup $(STAMPS)/test-tools ## load what a loss of power can leave, fail every file operation; STATES=... ARGS="--seed 1"
 	@PYTHONPATH=tests $(BIN)/python -m support.crash_campaign --states $(STATES) $(ARGS)
