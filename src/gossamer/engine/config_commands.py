@@ -86,6 +86,7 @@ def reset_statistics(engine: Engine) -> None:
     state.hits = 0
     state.misses = 0
     state.expired_keys = 0
+    state.expired_fields = 0
     state.expired_stale_percent = 0.0
     state.expired_time_cap_reached = 0
     state.evicted_keys = 0

@@ -1,7 +1,7 @@
 """DEBUG DIGEST: one number for a whole data set, equal on two servers exactly when the data is.
 
 As Redis 7.0 computes it: SHA-1 values are mixed in order (`Mixed.mix`) where order matters and combined by XOR
-(`Mixed.combine`) where it does not.
+(`Mixed.combine`) where it does not. That a key expires counts, not when; of a field of a hash both do.
 """
 
 import hashlib
@@ -67,6 +67,11 @@ def add_value(digest: Mixed, value: bytes | Value, expire_ms: int) -> None:
         add_pairs(digest, flat)
     elif isinstance(value, Hash):
         add_pairs(digest, value.items())
+        for field, field_expire_ms in value.expiring_fields():
+            timed = Mixed()
+            timed.mix(field)
+            timed.mix(b"!!hexpire!!%d" % field_expire_ms)
+            digest.combine(timed.state)
     else:
         assert isinstance(value, Stream)
         for entry in value.entries():

@@ -73,6 +73,9 @@ class EngineFacts(InfoSource):
         facts[b"instantaneous_output_kbps"] = ratio(statistics.output.rate(), 1024)
         facts[b"rejected_connections"] = statistics.connections_rejected
         facts[b"expired_keys"] = state.expired_keys
+        if state.expired_fields > 0:
+            name = b"expired_fields" if engine.personality.is_valkey else b"expired_subkeys"
+            facts[name] = state.expired_fields
         facts[b"expired_stale_perc"] = f"{state.expired_stale_percent:.2f}".encode()
         facts[b"expired_time_cap_reached_count"] = state.expired_time_cap_reached
         facts[b"evicted_keys"] = state.evicted_keys
@@ -157,6 +160,9 @@ def keyspace_lines(engine: Engine) -> list[bytes]:
         if database.size() > 0:
             expires = database.table.expires_count
             text = f"db{database.index}:keys={database.size()},expires={expires},avg_ttl={database.average_ttl_ms()}"
+            hashes = database.hashes_with_expiring_fields()
+            if hashes > 0:  # as Redis says since 7.4; the versions that are answered as know no such hashes
+                text += f",subexpiry={hashes}"
             lines.append(text.encode())
     return lines
 

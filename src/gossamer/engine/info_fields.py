@@ -169,6 +169,8 @@ SECTIONS: Final = {
         sync_partial_ok 0
         sync_partial_err 0
         expired_keys -
+        expired_subkeys - 70 72
+        expired_fields - 80
         expired_stale_perc -
         expired_time_cap_reached_count -
         expire_cycle_cpu_milliseconds 0

@@ -20,6 +20,7 @@ from gossamer.keyspace.database import Database
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.walker import Walker
 from gossamer.persistence.aof_format import write_command, write_timestamp
+from gossamer.persistence.hash_commands import commands_of_field_expiry
 from gossamer.persistence.stream_commands import commands_of_stream
 
 ELEMENTS_PER_COMMAND: Final = 64
@@ -80,6 +81,8 @@ def write_value_commands(out: BytesWriter, key: bytes, value: bytes | Value) -> 
         write_in_pieces(out, b"ZADD", key, flat, 2 * ELEMENTS_PER_COMMAND)
     elif isinstance(value, Hash):
         write_in_pieces(out, b"HMSET", key, value.items(), 2 * ELEMENTS_PER_COMMAND)
+        for argv in commands_of_field_expiry(key, value):
+            write_command(out, argv)
     else:
         assert isinstance(value, Stream)
         for argv in commands_of_stream(key, value):

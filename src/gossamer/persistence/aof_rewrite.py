@@ -220,6 +220,9 @@ class Rewrites:
             try:
                 sink = SyncingSink(file, self.config.flag("aof-rewrite-incremental-fsync"))
                 if self.base_is_rdb:
+                    notice = self.content.version_notice()
+                    if notice is not None:
+                        self.log.notice(notice)
                     self.content.write(sink.write, self.now_s(), True)
                 else:
                     stamp = self.now_s() if self.config.flag("aof-timestamp-enabled") else -1
