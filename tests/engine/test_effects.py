@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from conformance.arguments import Group, Snippet, Step
+from conformance.newer_group import NEWER_GROUP
 from conformance.propagation import BEGIN, END, Effect, Recorder
 from conformance.propagation_groups import DATA_GROUPS, FORMS_GROUP, SERVED_GROUP
 from gossamer.base.clock import ManualClock
@@ -38,6 +39,7 @@ ALL = (
     *(importlib.import_module(f"conformance.groups.{name}").GROUP for name in NAMES),
     FORMS_GROUP,
     SERVED_GROUP,
+    NEWER_GROUP,
 )
 # No keyspace event names the keys; PFCOUNT writes down what it counted.
 TELLS_WITHOUT_KEY = (b"FLUSHALL", b"FLUSHDB", b"SWAPDB", b"PFCOUNT")
@@ -141,7 +143,7 @@ class Subject:
             # A consumer whom XREADGROUP made without entries counts as a change, and no real server tells it.
             assert own or self.has_streams, "dirty moved, and no effect tells why"
         elif own and not removed_by_server:
-            assert {e.argv[0].upper() for e in own} <= {b"FLUSHDB", b"DEL", b"UNLINK"}, (
+            assert {e.argv[0].upper() for e in own} <= {b"FLUSHDB", b"DEL", b"UNLINK", b"HDEL"}, (
                 "an effect of no change"
             )
         self.engine.free_client(watcher)
@@ -163,6 +165,8 @@ class Subject:
 
 
 def is_removal(effect: Effect) -> bool:
+    if effect.argv[0] == b"HDEL":
+        return True  # of fields whose time was over
     return effect.argv[0] in (b"DEL", b"UNLINK") and len(effect.argv) == 2
 
 
