@@ -139,9 +139,9 @@ def try_history(
 
 def second_life(history: History, image: Image, rng: random.Random) -> History | None:
     """A server that goes on from a crash; None where it does not start, which was judged already."""
-    machine = Machine(
-        ModelDisk(image), {**history.directives, "appendonly": "yes"}, history.machine.clock.now_us()
-    )
+    directives = {**history.directives, "appendonly": "yes"}
+    now_us = int(history.machine.clock.now_us())
+    machine = Machine(ModelDisk(image), directives, now_us, history.disk_type)
     try:
         machine.start()
     except (LoadingFailed, GossamerError, OSError):
