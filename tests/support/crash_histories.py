@@ -376,6 +376,7 @@ def campaign(
     seed: int,
     names: tuple[str, ...] = (),
     limit: int = IMAGES_PER_POINT,
+    again: int = SECOND_LIVES,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Tally]:
     """Histories of every scenario, seed after seed, until so many different states were judged."""
@@ -384,7 +385,7 @@ def campaign(
         for name, tally in tallies.items():
             rng = random.Random(f"{name} {seed}")
             history = SCENARIOS[name](rng, MachineDisk)
-            try_history(name, history, seed, limit, tally)
+            try_history(name, history, seed, limit, tally, again)
         seed += 1
         if progress is not None:
             progress(sum(len(tally.states) for tally in tallies.values()))

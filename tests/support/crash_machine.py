@@ -35,6 +35,12 @@ from gossamer.server.persistence import Persistence
 from support.disk_model import Image, ModelDisk
 
 CRON_MS: Final = 100
+# What the histories use and what a base is written in; a whole table would take most of the time of a load.
+NAMES: Final = frozenset(
+    b"set append incr rpush lpush lpop hset hmset hincrby sadd zadd del rename exists select multi exec expire "
+    b"pexpireat save bgsave bgrewriteaof config".split()
+)
+COMMANDS: Final = tuple(command for command in all_commands() if command.name in NAMES)
 CHILD: Final = 1000  # the first process id of a child
 
 
@@ -328,7 +334,7 @@ class Machine:
         self.engine = Engine(self.clock, limits, Random64(1), 4)
         EngineSettings(self.engine, self.config).connect()
         self.engine.hooks = MachineHooks(self)
-        self.engine.add_commands(all_commands())
+        self.engine.add_commands(COMMANDS)
         log = Log()
         log.level = NOTHING
         self.persistence = Persistence(
