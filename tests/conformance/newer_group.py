@@ -88,4 +88,49 @@ EXPIRING = [
     plain("EXEC", weight=4),
 ]
 
-NEWER_GROUP = Group("newer", EXPIRING, config=SMALL_ENCODINGS)
+small = either("1", "2", "3")
+STRINGS = [
+    command(
+        "SET",
+        key,
+        small,
+        either("IFEQ", "IFNE"),
+        small,
+        options("GET", "KEEPTTL", ("PX", milliseconds)),
+        weight=8,
+    ),
+    command("DELIFEQ", key, small, weight=4),
+    command(
+        "MSETEX",
+        b"2",
+        pair(key, small),
+        pair(key, small),
+        options("NX", "XX", maximum=1),
+        options("KEEPTTL", (time, seconds), ("PXAT", timestamp_ms), maximum=1),
+        weight=4,
+    ),
+    plain("SET", key, small, options(("PX", milliseconds), maximum=1), weight=4),
+    plain("RPUSH", key, small),
+    snippet(("PEXPIRE", key, b"1"), SLEEP),
+    plain("DEL", key),
+]
+
+entry = either("1-1", "2-1", "3-1", "4-1")
+group = either("g", "h")
+strategy = options("KEEPREF", "DELREF", "ACKED", maximum=1)
+STREAMS = [
+    plain("XADD", key, entry, b"f", value, weight=8),
+    plain("XGROUP CREATE", key, group, either("0", "$"), "MKSTREAM", weight=6),
+    plain("XREADGROUP", "GROUP", group, small, "COUNT", small, "STREAMS", key, b">", weight=6),
+    plain("XACK", key, group, entry),
+    plain("XDEL", key, entry),
+    command("XDELEX", key, strategy, "IDS", b"2", entry, entry, weight=6),
+    command("XACKDEL", key, group, strategy, "IDS", b"2", entry, entry, weight=6),
+    plain("XINFO STREAM", key, "FULL"),
+]
+
+NEWER_GROUPS = (
+    Group("newer_hashes", EXPIRING, config=SMALL_ENCODINGS),
+    Group("newer_strings", STRINGS, config=SMALL_ENCODINGS),
+    Group("streams_newer", STREAMS, config=SMALL_ENCODINGS),
+)

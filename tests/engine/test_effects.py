@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from conformance.arguments import Group, Snippet, Step
-from conformance.newer_group import NEWER_GROUP
+from conformance.newer_group import NEWER_GROUPS
 from conformance.propagation import BEGIN, END, Effect, Recorder
 from conformance.propagation_groups import DATA_GROUPS, FORMS_GROUP, SERVED_GROUP
 from gossamer.base.clock import ManualClock
@@ -39,7 +39,7 @@ ALL = (
     *(importlib.import_module(f"conformance.groups.{name}").GROUP for name in NAMES),
     FORMS_GROUP,
     SERVED_GROUP,
-    NEWER_GROUP,
+    *NEWER_GROUPS,
 )
 # No keyspace event names the keys; PFCOUNT writes down what it counted.
 TELLS_WITHOUT_KEY = (b"FLUSHALL", b"FLUSHDB", b"SWAPDB", b"PFCOUNT")

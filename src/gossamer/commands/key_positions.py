@@ -187,9 +187,9 @@ def migrate_keys(argv: list[bytes]) -> list[tuple[int, tuple[str, ...]]]:
 
 
 def set_keys(argv: list[bytes]) -> list[tuple[int, tuple[str, ...]]]:
-    """SET: it reads its key only with the option GET."""
+    """SET: it reads its key only with the options GET, IFEQ and IFNE."""
     for position in range(3, len(argv)):
-        if argv[position].lower() == b"get":
+        if argv[position].lower() in (b"get", b"ifeq", b"ifne"):
             return [(1, READ_AND_UPDATE)]
     return [(1, OVERWRITE)]
 

@@ -48,8 +48,23 @@ class StringOptions:
         self.get: bool = False
         self.keepttl: bool = False
         self.persist: bool = False
+        self.equal_to: bytes | None = None  # IFEQ
+        self.unequal_to: bytes | None = None  # IFNE
         self.unit: bytes = b""  # EX, PX, EXAT, PXAT; empty: no expire time
         self.time: bytes = b""
+
+    def is_comparison(self) -> bool:
+        """Whether the value that is there decides."""
+        return self.equal_to is not None or self.unequal_to is not None
+
+    def is_conditional(self) -> bool:
+        return self.nx or self.xx or self.is_comparison()
+
+    def admits(self, value: bytes | None) -> bool:
+        """Whether IFEQ or IFNE holds for the value that is there."""
+        if self.equal_to is not None:
+            return value == self.equal_to
+        return value != self.unequal_to
 
 
 def parse_string_options(argv: list[bytes], start: i64, for_set: bool) -> StringOptions:
@@ -66,10 +81,16 @@ def parse_string_options(argv: list[bytes], start: i64, for_set: bool) -> String
             options.unit = word
             i += 1
             options.time = argv[i]
-        elif for_set and word == b"NX" and not options.xx:
+        elif for_set and word == b"NX" and not options.xx and not options.is_comparison():
             options.nx = True
-        elif for_set and word == b"XX" and not options.nx:
+        elif for_set and word == b"XX" and not options.nx and not options.is_comparison():
             options.xx = True
+        elif for_set and word == b"IFEQ" and not options.is_conditional() and i + 1 < n:
+            i += 1
+            options.equal_to = argv[i]
+        elif for_set and word == b"IFNE" and not options.is_conditional() and i + 1 < n:
+            i += 1
+            options.unequal_to = argv[i]
         elif for_set and word == b"GET":
             options.get = True
         elif for_set and word == b"KEEPTTL" and not options.unit:
@@ -108,7 +129,10 @@ def check_length(session: Session, length: i64, more: i64) -> None:
 
 
 def set_command(session: Session, argv: list[bytes]) -> None:
-    """SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]"""
+    """SET key value [NX | XX | IFEQ value | IFNE value] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]
+
+    IFEQ came with Valkey 8.1 and Redis 8.4, IFNE with Redis 8.4; they are there whatever version is answered as.
+    """
     if len(argv) == 3:
         key = argv[1]
         session.db.set_string(key, argv[2], NO_EXPIRE, False)
@@ -127,17 +151,24 @@ def set_with_options(session: Session, argv: list[bytes]) -> None:
     reply = session.reply
     if options.get:
         reply.bulk_or_null(session.db.get_string(key))
-    if options.nx or options.xx:
-        if session.db.find_write(key) == options.nx:
+    if options.is_conditional():
+        if options.is_comparison():
+            refused = not options.admits(session.db.get_string_write(key))
+        else:
+            refused = session.db.find_write(key) == options.nx
+        if refused:
             if not options.get:
                 reply.null()
             return
     if options.unit:
-        set_until(session, key, argv[2], expire_ms, options.unit != b"PXAT" or session.limits.compat < 72)
+        as_it_came = options.unit == b"PXAT" and session.limits.compat >= 72 and not options.is_comparison()
+        set_until(session, key, argv[2], expire_ms, not as_it_came)
     else:
         session.db.set_string(key, argv[2], expire_ms, False)
         session.changed(key, NOTIFY_STRING, b"set")
-        if options.get:
+        if options.is_comparison():
+            session.propagate(argv[:3] + ([b"KEEPTTL"] if options.keepttl else []))
+        elif options.get:
             session.propagate(argv[:3] + [word for word in argv[3:] if word.upper() != b"GET"])
     if not options.get:
         reply.ok()

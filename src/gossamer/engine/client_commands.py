@@ -256,6 +256,14 @@ def client_kill(client: Client, argv: list[bytes]) -> None:
         raise CommandError(b"ERR No such client")
 
 
+def client_capa(client: Client, argv: list[bytes]) -> None:
+    """CLIENT CAPA capability [capability ...]: what the client can do; a word that is not known means nothing."""
+    for word in argv[2:]:
+        if word.lower() == b"redirect":
+            client.can_redirect = True
+    client.reply.ok()
+
+
 HELP: Final = (
     b"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"CACHING (YES|NO)",
@@ -291,6 +299,8 @@ HELP: Final = (
     b"    How this connection tracks.",
     b"UNBLOCK <clientid> [TIMEOUT|ERROR]",
     b"    End the wait of a client as if its time were over, or with an error.",
+    b"CAPA <option> [options...]",
+    b"    Say what this connection understands; of Valkey 8 on.",
     b"NO-EVICT (ON|OFF)",
     b"    Whether this connection is exempt from being closed for want of memory.",
     b"HELP",
@@ -319,6 +329,7 @@ COMMANDS: Final = (
             Command(b"setname", client_setname, 3, _PLAIN, "connection", tips=_ALL_NODES, min_compat=72),
             Command(b"setinfo", client_setinfo, 4, _PLAIN, "connection", tips=_ALL_NODES, min_compat=72),
             Command(b"reply", client_reply, 3, _PLAIN, "connection"),
+            Command(b"capa", client_capa, -3, _PLAIN, "connection", min_compat=80),
             Command(b"no-evict", client_no_evict, 3, _ADMIN, "connection"),
             Command(b"no-touch", client_no_touch, 3, _PLAIN, "connection", min_compat=72),
             Command(b"pause", client_pause, -3, _ADMIN, "connection"),
