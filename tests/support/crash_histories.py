@@ -351,6 +351,11 @@ def killed_history(rng: random.Random, disk_type: type[MachineDisk]) -> History:
         before = machine
         machine = Machine(disk, directives, int(before.clock.now_us()), disk_type)
         machine.start_after(before)
+        for _ in range(rng.choice((0, 15))):
+            turn_other_threads(machine, rng)
+            machine.tick()
+        if rng.random() < 0.5 and not machine.has_child():
+            machine.rewrite()
     drive(machine, rng, 10, rewrites=True)
     settle(machine, rng)
     return History(machine, directives, disk_type)

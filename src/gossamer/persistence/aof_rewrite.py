@@ -157,6 +157,7 @@ class Rewrites:
             file = disk.append(self.path(name))
             size = file.size_bytes()
             self.aof.attach(file, size, sums if sums is not None else ChecksumState(size))
+            self.aof.synced_bytes = 0  # a process that was killed may have left it unsynced
             self.listed_bytes = loaded_bytes - size
             self.manifest = listed
         self.state = ON
