@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from gossamer.engine.command_docs import write_docs
+from gossamer.engine.command_docs import DOCS, write_docs
 from gossamer.resp.writer import ReplyWriter
+from gossamer.server.command_table import all_commands
 from support.servers import ServerAbsent, ServerPool
 from support.wire import Reply, parse_one
 
@@ -109,3 +110,11 @@ def test_no_help_text_is_the_real_servers_prose(container: str, servers: ServerP
         mine = client.call(container, "HELP").plain()
     assert mine[0] == theirs[0]
     assert not [line for line in mine[1:] if line.startswith(b"    ") and line in theirs]
+
+
+def test_every_command_that_no_installed_server_has_is_documented() -> None:
+    for command in all_commands():
+        if command.newer:
+            record = DOCS.record(command.name, 72)
+            assert record["summary"] and record["arguments"], command.name
+            assert tuple(int(part) for part in record["since"].split(".")) > (7, 2, 99), command.name
