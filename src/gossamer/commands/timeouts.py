@@ -1,4 +1,4 @@
-"""The timeout argument of blocking commands."""
+"""The timeout argument of commands that wait or let wait."""
 
 import math
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
-from gossamer.base.numbers import NotANumber, parse_double
-from gossamer.resp.errors import TIMEOUT_NEGATIVE, TIMEOUT_NOT_FLOAT
+from gossamer.base.numbers import NotANumber, is_int64, parse_double, to_int64
+from gossamer.resp.errors import TIMEOUT_NEGATIVE, TIMEOUT_NOT_FLOAT, TIMEOUT_NOT_INTEGER
 
 _TIMEOUT_TOO_LARGE: Final = b"ERR timeout is out of range"
 _INT64_MAX: Final = 0x7FFFFFFFFFFFFFFF
@@ -32,3 +32,17 @@ def parse_timeout_ms(argument: bytes, compat: i64, now_ms: i64) -> i64:
     if rounded > _INT64_MAX - now_ms:
         raise CommandError(_TIMEOUT_TOO_LARGE if compat >= 72 else TIMEOUT_NEGATIVE)
     return rounded
+
+
+def parse_integer_timeout_ms(argument: bytes, compat: i64, now_ms: i64) -> i64:
+    """Whole milliseconds; raises CommandError. For Redis 7.0 what ends beyond 64 bits ends where they do."""
+    if not is_int64(argument):
+        raise CommandError(TIMEOUT_NOT_INTEGER)
+    timeout_ms: i64 = to_int64(argument)
+    if timeout_ms < 0:
+        raise CommandError(TIMEOUT_NEGATIVE)
+    if timeout_ms > _INT64_MAX - now_ms:
+        if compat >= 72:
+            raise CommandError(_TIMEOUT_TOO_LARGE)
+        return _INT64_MAX - now_ms
+    return timeout_ms

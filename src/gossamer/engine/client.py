@@ -101,6 +101,7 @@ class Client(Session):
         self.close_after_reply: bool = False
         self.closed: bool = False
         self.no_evict: bool = False
+        self.last_write: i64 = 0  # what was fed to the append only file ended here then
         self.can_redirect: bool = False  # CLIENT CAPA redirect: it follows -REDIRECT
         self.monitor: bool = False
         self.soft_limit_since_us: i64 = 0

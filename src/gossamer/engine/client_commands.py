@@ -7,6 +7,7 @@ from mypy_extensions import i64
 from gossamer.base.errors import CommandError
 from gossamer.base.numbers import is_int64, to_int64
 from gossamer.commands.table import Command
+from gossamer.commands.timeouts import parse_integer_timeout_ms
 from gossamer.engine.acl import User
 from gossamer.engine.client import REPLY_OFF, REPLY_ON, REPLY_SKIP, Client
 from gossamer.engine.client_text import client_line, client_type
@@ -18,9 +19,9 @@ from gossamer.engine.tracking_commands import (
     client_tracking,
     client_trackinginfo,
 )
-from gossamer.resp.errors import NOT_INTEGER, SYNTAX, TIMEOUT_NEGATIVE, TIMEOUT_NOT_INTEGER, wrong_shape
+from gossamer.resp.errors import NOT_INTEGER, SYNTAX, wrong_shape
 
-PAUSE_MAX_MS: Final = 1 << 62
+FAR_FUTURE_MS: Final = 0x7FFFFFFFFFFFFFFF
 TYPES: Final = (b"normal", b"master", b"replica", b"slave", b"pubsub")
 
 
@@ -74,7 +75,8 @@ def client_setinfo(client: Client, argv: list[bytes]) -> None:
     what = argv[2].lower()
     if what not in (b"lib-name", b"lib-ver"):
         raise CommandError(b"ERR Unrecognized option '" + argv[2] + b"'")
-    checked_client_name(argv[3], argv[2])
+    # Valkey looks no further than a NUL.
+    checked_client_name(argv[3].partition(b"\0")[0] if client.limits.compat >= 80 else argv[3], argv[2])
     if what == b"lib-name":
         client.library_name = argv[3]
     else:
@@ -113,18 +115,6 @@ def parse_switch(word: bytes) -> bool:
     return lower == b"on"
 
 
-def parse_pause_ms(word: bytes) -> i64:
-    """The time of CLIENT PAUSE in ms."""
-    if not is_int64(word):
-        raise CommandError(TIMEOUT_NOT_INTEGER)
-    timeout_ms: i64 = to_int64(word)
-    if timeout_ms < 0:
-        raise CommandError(TIMEOUT_NEGATIVE)
-    if timeout_ms > PAUSE_MAX_MS:
-        raise CommandError(TIMEOUT_NOT_INTEGER)
-    return timeout_ms
-
-
 def client_pause(client: Client, argv: list[bytes]) -> None:
     if len(argv) > 4:
         raise CommandError(wrong_shape(argv[1], b"CLIENT"))
@@ -135,7 +125,10 @@ def client_pause(client: Client, argv: list[bytes]) -> None:
         if mode not in (b"write", b"all"):
             raise CommandError(b"ERR CLIENT PAUSE mode must be WRITE or ALL")
         writes_only = mode == b"write"
-    until_ms: i64 = parse_pause_ms(argv[2]) + client.state.now_ms
+    until_ms: i64 = parse_integer_timeout_ms(argv[2], client.limits.compat, client.state.now_ms)
+    until_ms += client.state.now_ms
+    if until_ms == FAR_FUTURE_MS:
+        until_ms = client.state.now_ms  # only Redis 7.0 lets that pass, and then does not pause
     if engine.paused_until_ms > client.state.now_ms:
         # A pause that is under way may grow, never shrink: neither in time nor in what it stops.
         until_ms = max(until_ms, engine.paused_until_ms)
@@ -207,8 +200,10 @@ def parse_kill_filter(client: Client, argv: list[bytes]) -> KillFilter:
                 raise CommandError(b"ERR client-id should be greater than 0")
             wanted.client_id = to_int64(value)
         elif option == b"maxage" and client.limits.compat >= 80:
-            if not is_int64(value) or to_int64(value) < 1:
+            if not is_int64(value):
                 raise CommandError(b"ERR maxage is not an integer or out of range")
+            if to_int64(value) < 1:
+                raise CommandError(b"ERR maxage should be greater than 0")
             wanted.max_age_s = to_int64(value)
         elif option == b"type":
             kind = value.lower()
@@ -266,6 +261,8 @@ def client_capa(client: Client, argv: list[bytes]) -> None:
 
 HELP: Final = (
     b"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"CAPA <capability> [<capability> ...]",
+    b"    What this connection's library can do: REDIRECT, follow a redirection to another server.",
     b"CACHING (YES|NO)",
     b"    Whether the keys of the next command are tracked, with OPTIN or OPTOUT.",
     b"GETREDIR",
@@ -329,13 +326,13 @@ COMMANDS: Final = (
             Command(b"setname", client_setname, 3, _PLAIN, "connection", tips=_ALL_NODES, min_compat=72),
             Command(b"setinfo", client_setinfo, 4, _PLAIN, "connection", tips=_ALL_NODES, min_compat=72),
             Command(b"reply", client_reply, 3, _PLAIN, "connection"),
-            Command(b"capa", client_capa, -3, _PLAIN, "connection", min_compat=80),
             Command(b"no-evict", client_no_evict, 3, _ADMIN, "connection"),
             Command(b"no-touch", client_no_touch, 3, _PLAIN, "connection", min_compat=72),
             Command(b"pause", client_pause, -3, _ADMIN, "connection"),
             Command(b"unpause", client_unpause, 2, _ADMIN, "connection"),
             Command(b"unblock", client_unblock, -3, _ADMIN, "connection"),
             Command(b"kill", client_kill, -3, _ADMIN, "connection"),
+            Command(b"capa", client_capa, -3, _PLAIN, "connection", min_compat=80),
             Command(b"caching", client_caching, 3, _PLAIN, "connection"),
             Command(b"tracking", client_tracking, -3, _PLAIN, "connection"),
             Command(b"trackinginfo", client_trackinginfo, 2, _PLAIN, "connection"),

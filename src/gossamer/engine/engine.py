@@ -32,6 +32,7 @@ from gossamer.commands.table import (
     Command,
     build_table,
 )
+from gossamer.engine.acknowledgements import Acknowledgements
 from gossamer.engine.acl import Acl
 from gossamer.engine.acl_access import act_as_default, refusal_text, without_secrets
 from gossamer.engine.blocking import Blocking, awaited_type
@@ -126,6 +127,7 @@ class Engine(KeyspaceListener):
         self.active_expire: bool = True  # DEBUG SET-ACTIVE-EXPIRE
         self.scripts: Scripts = Scripts(self)
         self.tracking: Tracking = Tracking(self)
+        self.acknowledgements: Acknowledgements = Acknowledgements(self)
         self.functions: Functions = Functions(self, self.scripts)
 
     # -- clients ------------------------------------------------------------------------------------------
@@ -315,6 +317,7 @@ class Engine(KeyspaceListener):
             if wrote and self.call_depth == 0 and not self.effects:
                 for feed in self.feeds:
                     feed.feed(db_index, argv)
+                client.last_write = self.acknowledgements.door.fed_bytes()
                 return
         else:
             client.propagated = None
@@ -327,6 +330,7 @@ class Engine(KeyspaceListener):
             self.add_effect(db_index, argv)
         if self.call_depth == 0:
             self.flush_effects(len(self.effects) > 1 and argv[0].lower() not in TOUCHING_ARBITRARY_KEYS)
+            client.last_write = self.acknowledgements.door.fed_bytes()
 
     def add_effect(self, db_index: i64, argv: list[bytes]) -> None:
         self.effects.append(argv)
@@ -570,7 +574,7 @@ class Engine(KeyspaceListener):
         self.blocking.release(client)
         if error is not None:
             client.reply.error(error)
-        else:
+        elif not self.acknowledgements.answer(client, command):
             client.reply.null_array()
         client.mark_pending()
         client.door.resume()

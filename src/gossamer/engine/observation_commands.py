@@ -33,7 +33,7 @@ def slowlog_get(client: Client, argv: list[bytes]) -> None:
             raise CommandError(b"ERR count should be greater than or equal to -1")
     elif len(argv) > 3:
         raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP."
+            b"ERR unknown subcommand or wrong number of arguments for '" + argv[1] + b"'. Try SLOWLOG HELP."
         )
     entries = slowlog.entries if count == -1 else slowlog.entries[:count]
     reply = client.reply

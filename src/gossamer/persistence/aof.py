@@ -96,6 +96,7 @@ class AppendOnlyFile(WriteFeed):
         # The file
         self.file: OutputFile | None = None
         self.written_bytes: i64 = 0  # how long the file is
+        self.earlier_bytes: i64 = 0  # of what was fed: what went into files before this one, or was dropped
         self.sums: ChecksumState = ChecksumState()
         self.rest: bytes = b""  # of a batch that was written in part and could not be cut off
         self.postponed_since_us: i64 = -1
@@ -136,6 +137,9 @@ class AppendOnlyFile(WriteFeed):
         """Let go of the file; what was fed and not written is dropped, so flush before."""
         file = self.file
         self.file = None
+        self.earlier_bytes += self.buffered_bytes() + self.written_bytes
+        self.written_bytes = 0
+        self.synced_bytes = 0
         self.out = BytesWriter()
         self.rest = b""
         self.postponed_since_us = -1
@@ -150,6 +154,7 @@ class AppendOnlyFile(WriteFeed):
     def hand_over(self, file: OutputFile) -> None:
         """Go on in a new, empty file. The old one is whole and durable (`settle`)."""
         old = self.file
+        self.earlier_bytes += self.written_bytes
         self.attach(file, 0, ChecksumState())
         self.sync_task = None
         self.write_error = ""
@@ -187,6 +192,7 @@ class AppendOnlyFile(WriteFeed):
 
     def forget(self) -> None:
         """Drop what was fed and not written: a base that is about to be made holds it."""
+        self.earlier_bytes += self.buffered_bytes()
         self.out = BytesWriter()
         self.rest = b""
 
@@ -223,6 +229,14 @@ class AppendOnlyFile(WriteFeed):
     def buffered_bytes(self) -> i64:
         """What was fed and does not stand in the file yet."""
         return i64(len(self.out)) + i64(len(self.rest))
+
+    def fed_bytes(self) -> i64:
+        """The position behind all that was fed since the start: it only grows, whatever becomes of files."""
+        return self.earlier_bytes + self.written_bytes + self.buffered_bytes()
+
+    def durable_bytes(self) -> i64:
+        """The position up to which all that was fed is durable."""
+        return self.earlier_bytes + self.synced_bytes
 
     # -- flushing -----------------------------------------------------------------------------------------
 

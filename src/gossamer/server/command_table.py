@@ -43,6 +43,7 @@ from gossamer.engine import (
     script_commands,
     server_commands,
     transactions,
+    wait_commands,
 )
 from gossamer.persistence import commands as persistence_commands
 
@@ -83,6 +84,7 @@ def all_commands() -> tuple[Command, ...]:
         *observation_commands.COMMANDS,
         *debug_commands.COMMANDS,
         *server_commands.COMMANDS,
+        *wait_commands.COMMANDS,
         *persistence_commands.COMMANDS,
         *dump.COMMANDS,
         *client_commands.COMMANDS,

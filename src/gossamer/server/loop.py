@@ -157,6 +157,8 @@ class Loop:
         """Make durable what must be, then let every reply leave."""
         self.hooks.before_flush()
         engine = self.engine
+        if engine.acknowledgements.waiting:
+            engine.acknowledgements.serve()
         if engine.tracking.changed:
             engine.tracking.broadcast()
         pending = engine.pending

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError, ConfigError, CorruptError
+from gossamer.engine.acknowledgements import DurabilityDoor
 from gossamer.engine.config import Config
 from gossamer.engine.doors import InfoSource
 from gossamer.engine.engine import GATE_DISK_ERROR, GATE_LOADING, Engine
@@ -60,6 +61,23 @@ class Rewriter(RewriteDoor):
 
     def request_rewrite(self, may_run_now: bool) -> bool:
         return self.persistence.request_rewrite(may_run_now)
+
+
+class FileDurability(DurabilityDoor):
+    """The engine's way to how far the append only file is."""
+
+    def __init__(self, persistence: "Persistence") -> None:
+        self.persistence = persistence
+
+    def is_on(self) -> bool:
+        return self.persistence.rewrites.state != OFF
+
+    def fed_bytes(self) -> i64:
+        return self.persistence.aof.fed_bytes()
+
+    def durable_bytes(self) -> i64:
+        persistence = self.persistence
+        return persistence.aof.durable_bytes() if persistence.rewrites.state == ON else -1
 
 
 class EndOfProcess(Emergency):
@@ -120,6 +138,7 @@ class Persistence(InfoSource):
             config.on_change(name, self.aof.follow)
         config.on_change("appendonly", self.follow_appendonly)
         engine.rewriter = Rewriter(self)
+        engine.acknowledgements.door = FileDurability(self)
 
     def raise_failure(self, text: str) -> None:
         raise LoadingFailed(text)
