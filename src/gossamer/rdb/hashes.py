@@ -119,13 +119,12 @@ def _read_metadata(source: Input, table: PackedTable, is_relative: bool) -> None
     count = source.count(3)
     while count > 0:
         time = source.unsigned()
-        if time > _LAST_MS - int(earliest):
+        if time != 0 and is_relative:
+            time += int(earliest) - 1
+        if time > _LAST_MS:
             raise source.fail(_BAD_TIME)
-        expire_ms: i64 = i64(time)
-        if expire_ms != 0 and is_relative:
-            expire_ms += earliest - 1
         field = source.string()
-        _add(source, table, field, source.string(), expire_ms)
+        _add(source, table, field, source.string(), i64(time))
         count -= 1
 
 
