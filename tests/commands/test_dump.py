@@ -3,7 +3,7 @@
 import pytest
 
 from gossamer.base.errors import CommandError
-from gossamer.commands import dump, hashes, lists, sets, strings, zsets
+from gossamer.commands import dump, hash_expiry, hashes, lists, sets, strings, zsets
 from gossamer.keyspace.state import ACCESS_LFU
 from gossamer.rdb.payload import dump as dump_payload
 from rdb.content import collect, read_data, value_content
@@ -128,3 +128,17 @@ def test_a_payload_of_another_make_is_taken() -> None:
     body = b"\x16\x01\x01f\x01v" + b"\xff" * 8 + b"\x50\x00"
     caller.call("RESTORE", "h", "0", body + b"\x00" * 8)
     assert caller.line("HGETALL h") == [b"f", b"v"]
+
+
+@pytest.mark.parametrize(("compat", "version", "kind"), [(70, 12, 24), (72, 12, 24), (80, 80, 22)])
+def test_expiring_fields_travel_in_a_payload_that_knows_them(compat: int, version: int, kind: int) -> None:
+    caller = Caller((*GROUPS, hash_expiry.COMMANDS), compat)
+    caller.line("HSET k a 1 b 2")
+    caller.line("HPEXPIRE k 500 FIELDS 1 a")
+    payload = dumped(caller, "k")
+    assert (payload[0], payload[-10:-8]) == (kind, bytes([version, 0]))
+    assert caller.call("RESTORE", "copy", "0", payload) == b"OK"
+    assert caller.line("HPTTL copy FIELDS 2 a b") == [500, -1]
+    assert caller.session.db.hashes_with_expiring_fields() == 2
+    caller.state.set_time(NOW_MS + 501)
+    assert caller.line("HGETALL copy") == [b"b", b"2"]
