@@ -124,10 +124,13 @@ class AppendOnlyFile(WriteFeed):
         return self.file is not None
 
     def attach(self, file: OutputFile, size: i64, sums: ChecksumState) -> None:
-        """Write to this file from now on: its size and the running check sum of what it holds."""
+        """Write to this file from now on: its size and the running check sum of what it holds.
+
+        Of what it holds nothing may be durable yet: it may be the work of a server that was killed.
+        """
         self.file = file
         self.written_bytes = size
-        self.synced_bytes = size
+        self.synced_bytes = 0
         self.sums = sums
         self.database = -1
         self.timestamp_s = 0
