@@ -101,12 +101,14 @@ class Client(Session):
         self.close_after_reply: bool = False
         self.closed: bool = False
         self.no_evict: bool = False
+        self.accounted_bytes: i64 = 0  # client_memory.py's
         self.last_write: i64 = 0  # what was fed to the append only file ended here then
         self.can_redirect: bool = False  # CLIENT CAPA redirect: it follows -REDIRECT
         self.monitor: bool = False
         self.soft_limit_since_us: i64 = 0
         # MULTI and WATCH
         self.queued: list[list[bytes]] | None = None
+        self.queued_bytes: i64 = 0
         self.queue_broken: bool = False
         self.watches: list[Watch] = []
         self.watch_dirty: bool = False

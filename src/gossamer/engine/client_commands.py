@@ -100,6 +100,7 @@ def client_reply(client: Client, argv: list[bytes]) -> None:
 
 def client_no_evict(client: Client, argv: list[bytes]) -> None:
     client.no_evict = parse_switch(argv[2])
+    client.engine.client_memory.forget(client)  # where it counts again, it is noted when this reply leaves
     client.reply.ok()
 
 

@@ -3,9 +3,7 @@
 from mypy_extensions import i64
 
 from gossamer.engine.client import Client
-
-# Resident bytes of a client's fixed parts, as CLIENT LIST's tot-mem counts them.
-CLIENT_FIXED_BYTES = 2200
+from gossamer.engine.client_memory import client_bytes
 
 
 def client_type(client: Client) -> bytes:
@@ -71,16 +69,13 @@ def client_line(client: Client, now_us: i64) -> bytes:
         (b"qbuf", buffered),
         (b"qbuf-free", max(0, 16384 - int(buffered))),
         (b"argv-mem", 0),
-        (
-            b"multi-mem",
-            0 if queued is None else sum([sum([len(word) for word in request]) for request in queued]),
-        ),
+        (b"multi-mem", client.queued_bytes),
         (b"rbs", 16384),
         (b"rbp", pending),
         (b"obl", pending),
         (b"oll", 1 if unsent else 0),
         (b"omem", unsent),
-        (b"tot-mem", CLIENT_FIXED_BYTES + pending + unsent + buffered),
+        (b"tot-mem", client_bytes(client)),
         (b"events", b"rw" if unsent else b"r"),
         (b"cmd", command),
         (b"user", client.user.name),

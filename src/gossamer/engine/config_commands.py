@@ -126,6 +126,7 @@ class EngineSettings:
         config.on_change("latency-tracking", self.take_latency_tracking)
         config.on_change("maxmemory-policy", self.take_policy)
         config.on_change("maxmemory", self.take_memory_limit)
+        config.on_change("maxmemory-clients", self.take_memory_limit)
         config.on_change("requirepass", self.take_password)
         config.on_change("acllog-max-len", self.take_acl)
         config.on_change("acl-pubsub-default", self.take_acl)
@@ -158,6 +159,9 @@ class EngineSettings:
 
     def take_memory_limit(self) -> None:
         self.engine.set_gate(GATE_MEMORY, self.config.number("maxmemory") != 0)
+        self.engine.client_memory.configure(
+            self.config.number("maxmemory-clients"), self.config.number("maxmemory")
+        )
 
     def take_password(self) -> None:
         self.engine.acl.set_default_password(self.config.text("requirepass"))

@@ -50,6 +50,7 @@ from gossamer.engine.client import (
     REPLY_SKIPPING,
     Client,
 )
+from gossamer.engine.client_memory import ClientMemory, request_bytes
 from gossamer.engine.config import Config
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
 from gossamer.engine.functions import Functions
@@ -127,6 +128,7 @@ class Engine(KeyspaceListener):
         self.active_expire: bool = True  # DEBUG SET-ACTIVE-EXPIRE
         self.scripts: Scripts = Scripts(self)
         self.tracking: Tracking = Tracking(self)
+        self.client_memory: ClientMemory = ClientMemory(self)
         self.acknowledgements: Acknowledgements = Acknowledgements(self)
         self.functions: Functions = Functions(self, self.scripts)
 
@@ -155,6 +157,7 @@ class Engine(KeyspaceListener):
         self.pubsub.forget(client)
         self.end_monitor(client)
         self.tracking.disable(client)
+        self.client_memory.forget(client)
         self.clients.pop(client.client_id, None)
 
     def set_gate(self, bit: i64, on: bool) -> None:
@@ -428,6 +431,7 @@ class Engine(KeyspaceListener):
                 return self.refuse(client, command, not_subscribed(command.name))
         if client.queued is not None and command.name not in MULTI_CONTEXT:
             client.queued.append(argv)
+            client.queued_bytes += request_bytes(argv)
             client.reply.simple(b"QUEUED")
             return False
         if self.gate & GATE_PAUSED and self.must_pause(client, command):
@@ -643,6 +647,7 @@ class Engine(KeyspaceListener):
     def discard_transaction(self, client: Client) -> None:
         """Leave MULTI: forget the queue and the watches."""
         client.queued = None
+        client.queued_bytes = 0
         client.queue_broken = False
         client.gate &= ~GATE_MULTI
         self.watches.forget(client)

@@ -105,6 +105,7 @@ class Statistics:
         self.output_buffer_limit_disconnections: i64 = 0
         self.reads_processed: i64 = 0
         self.writes_processed: i64 = 0
+        self.evicted_clients: i64 = 0
         self.error_replies: i64 = 0
         self.errors: dict[bytes, i64] = {}
         self.peak_bytes: i64 = 0

@@ -145,6 +145,11 @@ class Connection(Endpoint):
         engine.statistics.input_bytes += size
         engine.statistics.reads_processed += 1
         self.parser.feed(data)
+        if engine.client_memory.limit_bytes:
+            engine.client_memory.note(client)
+            engine.client_memory.evict()
+            if self.closed:
+                return
         self.process_input()
 
     def adapt_reads(self, size: i64) -> None:
@@ -259,6 +264,8 @@ class Connection(Endpoint):
                 self.close()
                 return
             self.unsent_size -= sent
+            if self.engine.client_memory.limit_bytes:
+                self.engine.client_memory.note(self.client)
             self.client.last_interaction_us = self.engine.now_us
             if sent < i64(len(data)):
                 self.unsent[0] = data[sent:]

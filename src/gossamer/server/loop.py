@@ -168,6 +168,10 @@ class Loop:
                 client.pending = False
                 door = client.door
                 door.flush()
+                if engine.client_memory.limit_bytes:
+                    engine.client_memory.note(client)
+        if engine.client_memory.total_bytes > engine.client_memory.limit_bytes:
+            engine.client_memory.evict()
 
     def timeout_s(self) -> float:
         """How long the poller may wait."""

@@ -4,14 +4,12 @@
 clients' buffers, and what other parts report. Resident memory is the system's own figure.
 """
 
-from typing import Final, final
+from typing import final
 
 from mypy_extensions import i64
 
-from gossamer.engine.client import Client
+from gossamer.engine.client_memory import client_bytes
 from gossamer.engine.engine import Engine
-
-CLIENT_BYTES: Final = 2200  # a Client, its parser, writer, connection and socket objects, as measured
 
 
 def resident_bytes() -> int:
@@ -52,8 +50,3 @@ class MemoryAccount:
     def counted_for_eviction_bytes(self) -> i64:
         """What is compared with `maxmemory`: everything but the buffers of replicas and the AOF."""
         return self.startup_bytes + self.clients_bytes + self.engine.keyspace.used_bytes()
-
-
-def client_bytes(client: Client) -> i64:
-    """Memory of one client with its buffers."""
-    return CLIENT_BYTES + client.door.input_bytes() + client.door.unsent_bytes() + i64(len(client.reply.out))
