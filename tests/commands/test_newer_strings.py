@@ -4,6 +4,7 @@ import pytest
 
 from gossamer.base.errors import CommandError
 from gossamer.commands import expiry, newer_strings, sets, strings
+from gossamer.commands.key_positions import find_keys, set_keys
 from support.caller import Caller
 
 START_MS = 1_700_000_000_000
@@ -108,3 +109,19 @@ def test_msetex_refuses(caller: Caller, line: str, message: str) -> None:
     with pytest.raises(CommandError, match=message):
         caller.line(line)
     assert caller.content() == {}
+
+
+def test_the_keys_of_msetex_are_every_other_argument() -> None:
+    declared = next(command for command in newer_strings.COMMANDS if command.name == b"msetex")
+    for line, positions in (
+        (b"MSETEX 2 a 1 b 2 EX 10", [2, 4]),
+        (b"MSETEX 1 a 1 NX", [2]),
+        (b"MSETEX 3 a 1", []),
+    ):
+        assert [reference.position for reference in find_keys(declared, line.split(b" "))] == positions
+
+
+@pytest.mark.parametrize("option", [b"GET", b"ifeq", b"IFNE"])
+def test_a_set_that_compares_reads_its_key(option: bytes) -> None:
+    assert "access" in set_keys([b"SET", b"k", b"v", option, b"x"])[0][1]
+    assert "access" not in set_keys([b"SET", b"k", option, b"EX", b"1"])[0][1]
