@@ -93,7 +93,7 @@ campaign: setup $(STAMPS)/test-tools ## long random comparison with the real ser
 		tests/persistence/test_aof_damage.py $(ARGS)
 
 crash: setup $(STAMPS)/test-tools ## load what a loss of power can leave, fail every file operation; STATES=... ARGS="--seed 1"
-	@PYTHONPATH=tests $(BIN)/python -m support.crash_campaign --states $(STATES) $(ARGS)
+	@PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m support.crash_campaign --states $(STATES) $(ARGS)
 
 kill: setup $(STAMPS)/test-tools ## kill -9 a server under load, look for acknowledged writes; CYCLES=... ARGS="--seed 1"
 	@PYTHONPATH=tests $(BIN)/python -m support.kill_cycles --cycles $(CYCLES) $(ARGS)
