@@ -130,6 +130,7 @@ class Functions:
         if world is None:
             host = EngineLuaHost(self.scripts, self.registrar)
             world = LuaWorld(host, self.engine.personality.lua_constants(), True)
+            host.world = world
             self.made = world
         return world
 

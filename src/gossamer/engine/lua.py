@@ -4,8 +4,9 @@ Owns lupa and the Lua sources beside it (lua/sandbox.lua says what a script sees
 commands do: they go to a LuaHost.
 
 Invariants: no Python object is reachable from a script (the host's functions live in upvalues of the sandbox, answer
-bytes, and never raise; attribute access is denied to all of Lua); memory of the runtime has a limit; byte code comes
-from nobody but `without_tail_calls`.
+bytes, and never raise; attribute access is denied to all of Lua); memory of the runtime has a limit, and whatever the
+host puts on Lua's stack fits into a reserve beyond it, because there an error of Lua's would end the process; byte code
+comes from nobody but `without_tail_calls`.
 """
 
 import pkgutil
@@ -16,6 +17,10 @@ from mypy_extensions import i64, mypyc_attr
 from gossamer.base.errors import GossamerError
 
 MEMORY_MAX_BYTES: Final = 1 << 30  # of a runtime: a script beyond it ends with an error
+RESERVE_BYTES: Final = 64 << 20  # beyond it, for what the host hands over
+LARGE_BYTES: Final = 1 << 20  # a reply this long is handed over only where it has room
+WORDS_MAX: Final = 4000  # keys and arguments beyond are handed over as a table: Lua's stack for C holds 8000
+NO_ROOM: Final = b"-ERR not enough memory\r\n"
 WATCH_EVERY: Final = 20_000  # instructions between two looks at the clock
 LIBRARIES: Final = ("bit", "cjson", "cmsgpack", "math", "struct")
 
@@ -24,6 +29,17 @@ _HEADER_BYTES: Final = 12
 _OPERATION_MASK: Final = 0x3F
 _OP_CALL: Final = 28
 _OP_TAIL_CALL: Final = 29
+
+
+# What LuaHost.tick answers: 0, or the number of one of the texts that end a script.
+KILLED: Final = 1
+FUNCTION_KILLED: Final = 2
+LOAD_TIMEOUT: Final = 3
+VERDICTS: Final = (
+    b"Script killed by user with SCRIPT KILL.",
+    b"Script killed by user with FUNCTION KILL.",
+    b"FUNCTION LOAD timeout",
+)
 
 
 class ScriptError(GossamerError):
@@ -48,8 +64,8 @@ class LuaHost:
     def sha1(self, text: bytes) -> bytes:
         raise NotImplementedError
 
-    def tick(self) -> bytes | None:
-        """Called every WATCH_EVERY instructions: the error that ends the script now, or None."""
+    def tick(self) -> int:
+        """Called every WATCH_EVERY instructions: 0, or which of VERDICTS ends the script now."""
         raise NotImplementedError
 
     def set_protocol(self, version: int) -> None:
@@ -90,12 +106,17 @@ class LuaWorld:
             register_builtins=False,
             unpack_returned_tuples=True,
             attribute_filter=deny_attributes,
-            max_memory=MEMORY_MAX_BYTES,
+            max_memory=MEMORY_MAX_BYTES + RESERVE_BYTES,
         )
         replies = self.runtime.execute(source_of("replies"), name=b"@gossamer")
+        patterns = self.runtime.execute(source_of("patterns"), name=b"@gossamer")
+        bounds = self.runtime.execute(source_of("bounds"), *patterns, name=b"@gossamer")
         made = self.runtime.execute(
             source_of("sandbox"),
             *replies,
+            bounds,
+            MEMORY_MAX_BYTES,
+            self.runtime.table_from(VERDICTS),
             host.call,
             host.log,
             host.sha1,
@@ -122,13 +143,31 @@ class LuaWorld:
 
     def compile(self, body: bytes) -> Any:
         """The function of a script; raises ScriptError with Lua's text."""
-        made = self.compile_script(body, without_tail_calls)
+        if not self.has_room(len(body)):
+            raise ScriptError("not enough memory")
+        try:
+            made = self.compile_script(body, self.straightened)
+        except self.error_type as error:
+            raise ScriptError(str(error)) from None
         if isinstance(made, tuple):
             raise ScriptError(made[1].decode("utf-8", "replace"))
         return made
 
+    def straightened(self, code: bytes) -> bytes | None:
+        """The byte code of a script without tail calls; None where there is no memory for it."""
+        return without_tail_calls(code) if self.has_room(len(code)) else None
+
+    def has_room(self, wanted_bytes: int) -> bool:
+        """Whether the host may put that much on Lua's stack; garbage makes way for it."""
+        if self.memory_bytes() + wanted_bytes <= MEMORY_MAX_BYTES:
+            return True
+        self.runtime.gccollect()
+        return self.memory_bytes() + wanted_bytes <= MEMORY_MAX_BYTES
+
     def load_library(self, body: bytes) -> None:
         """Run the code of a library, which registers functions with the host. Raises ScriptError."""
+        if not self.has_room(len(body)):
+            raise ScriptError("Error compiling function: not enough memory")
         try:
             problem = self.load_code(body)
         except self.error_type as error:
@@ -152,10 +191,19 @@ class LuaWorld:
     def guarded_run(
         self, runner: Any, function: Any, name: bytes, protocol: int, keys_count: i64, words: list[bytes]
     ) -> bytes:
+        wanted = 0
+        for word in words:
+            wanted += len(word) + 64
+        if not self.has_room(wanted):
+            return NO_ROOM
         try:
-            reply: bytes = runner(function, name, protocol, int(keys_count), *words)
+            if len(words) > WORDS_MAX:
+                listed = self.runtime.table_from(words)
+                reply: bytes = runner(function, name, protocol, int(keys_count), listed)
+            else:
+                reply = runner(function, name, protocol, int(keys_count), *words)
         except self.error_type as error:  # not of the script: memory, or the C stack
-            text = str(error).replace("\r", " ").replace("\n", " ")
+            text = str(error).replace("\r", " ").replace("\n", " ") or "not enough memory"
             reply = b"-ERR " + text.encode("utf-8", "replace") + b"\r\n"
         return reply
 

@@ -19,7 +19,16 @@ from gossamer.commands.arguments import integer_argument
 from gossamer.commands.table import DENYOOM, NOSCRIPT, WRITE
 from gossamer.engine.acl_access import refusal_in_script
 from gossamer.engine.client import GATE_ACL, GATE_TRACKING, Client
-from gossamer.engine.lua import LuaHost, LuaWorld, ScriptError
+from gossamer.engine.lua import (
+    FUNCTION_KILLED,
+    KILLED,
+    LARGE_BYTES,
+    LOAD_TIMEOUT,
+    NO_ROOM,
+    LuaHost,
+    LuaWorld,
+    ScriptError,
+)
 from gossamer.resp.errors import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
@@ -61,13 +70,10 @@ UNKILLABLE: Final = (
     b"UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the "
     b"script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
 )
-KILLED: Final = b"Script killed by user with SCRIPT KILL."
-FUNCTION_KILLED: Final = b"Script killed by user with FUNCTION KILL."
 WRITES_IN_RO: Final = b"ERR Can not execute a script with write flag using *_ro command."
 OOM_SCRIPT: Final = (
     b"OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
 )
-LOAD_TIMEOUT: Final = b"FUNCTION LOAD timeout"
 BUSY_SCRIPT: Final = b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 BUSY_FUNCTION: Final = (
     b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
@@ -124,13 +130,17 @@ class EngineLuaHost(LuaHost):
     def __init__(self, scripts: Scripts, registrar: Registrar) -> None:
         self.scripts: Scripts = scripts
         self.registrar: Registrar = registrar
+        self.world: LuaWorld | None = None  # that the host serves
 
     def register(self, name: bytes, callback: object, description: object, flags: bytes) -> bytes | None:
         return self.registrar.register(name, callback, description, flags)
 
     def call(self, *arguments: object) -> bytes:
         try:
-            return self.scripts.call(arguments)
+            reply = self.scripts.call(arguments)
+            if len(reply) > LARGE_BYTES and self.world is not None and not self.world.has_room(len(reply)):
+                return NO_ROOM
+            return reply
         except Exception as bug:
             self.scripts.engine.hooks.log_bug("redis.call", bug)
             return b"-ERR internal error in a command called from script\r\n"
@@ -143,13 +153,20 @@ class EngineLuaHost(LuaHost):
             return b":0\r\n"
 
     def log(self, level: int, text: bytes) -> None:
-        self.scripts.engine.hooks.log_script(int(level), text.decode("utf-8", "replace"))
+        try:
+            self.scripts.engine.hooks.log_script(int(level), text.decode("utf-8", "replace"))
+        except Exception as bug:
+            self.scripts.engine.hooks.log_bug("redis.log", bug)
 
     def sha1(self, text: bytes) -> bytes:
         return sha1_of(text)
 
-    def tick(self) -> bytes | None:
-        return self.scripts.tick()
+    def tick(self) -> int:
+        try:
+            return int(self.scripts.tick())
+        except Exception as bug:
+            self.scripts.engine.hooks.log_bug("a script's watch", bug)
+            return 0
 
     def set_protocol(self, version: int) -> None:
         self.scripts.client.reply.protocol = int(version)
@@ -187,7 +204,9 @@ class Scripts:
         """The runtime, made when the first script arrives."""
         world = self.made
         if world is None:
-            world = LuaWorld(EngineLuaHost(self, Registrar()), self.engine.personality.lua_constants())
+            host = EngineLuaHost(self, Registrar())
+            world = LuaWorld(host, self.engine.personality.lua_constants())
+            host.world = world
             self.made = world
         return world
 
@@ -363,18 +382,18 @@ class Scripts:
 
     # -- scripts that take too long -----------------------------------------------------------------------
 
-    def tick(self) -> bytes | None:
-        """Called while a script runs: serve others when it is slow; the error that ends it, or None."""
+    def tick(self) -> i64:
+        """Called while a script runs: serve others when it is slow; 0, or which of VERDICTS ends it."""
         running = self.running
         engine = self.engine
         if running is None:
             if self.load_until_us and engine.clock.now_us() > self.load_until_us:
                 return LOAD_TIMEOUT
-            return None
+            return 0
         if not running.is_slow:
             elapsed_us: i64 = engine.clock.now_us() - running.started_us
             if elapsed_us < engine.config.number("busy-reply-threshold") * 1000:
-                return None
+                return 0
             running.is_slow = True
             engine.set_busy(True)
             engine.hooks.log_notice(
@@ -384,7 +403,7 @@ class Scripts:
         if not engine.hooks.serve_others():
             running.killed = True
         if not running.killed:
-            return None
+            return 0
         return FUNCTION_KILLED if running.is_function else KILLED
 
     def busy_error(self) -> bytes:

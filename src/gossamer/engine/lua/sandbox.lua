@@ -9,6 +9,8 @@
 -- gives a function whose globals are the proxy; byte code is refused everywhere.
 
 local decode, encode, integer, flat, -- of replies.lua
+  bounds, -- of bounds.lua
+  memory_max_bytes, verdicts, -- texts by the numbers that host_tick answers
   host_call, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, host_register,
   constants, for_functions = ...
 local error, next, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, xpcall =
@@ -17,10 +19,23 @@ local setfenv, loadstring, getinfo, sethook = setfenv, loadstring, debug.getinfo
 local byte, dump, find, format, sub = string.byte, string.dump, string.find, string.format, string.sub
 local concat, floor = table.concat, math.floor
 local co_create, co_resume = coroutine.create, coroutine.resume
+local count_memory = collectgarbage
 
 local READ_ONLY = "Attempt to modify a readonly table"
 local ARGUMENTS = "ERR wrong number or type of arguments"
 local GLUE = "@gossamer"
+
+-- The host puts values on Lua's stack where no error can be caught: it is asked only while there is memory in reserve.
+local memory_max_kb = memory_max_bytes / 1024
+local is_ended = false -- the script that runs is to end
+local function keep_reserve()
+  if count_memory("count") > memory_max_kb then
+    count_memory("collect")
+    if count_memory("count") > memory_max_kb then
+      error("not enough memory", 0)
+    end
+  end
+end
 
 -- Tables that nobody can write to -----------------------------------------------------------------------------
 
@@ -79,12 +94,12 @@ local strict = {
 setmetatable(world, strict)
 
 for _, name in ipairs({
-  "assert", "collectgarbage", "error", "gcinfo", "getmetatable", "ipairs", "rawequal", "select", "tonumber", "tostring",
-  "type", "unpack", "xpcall", "_VERSION",
+  "assert", "error", "gcinfo", "getmetatable", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "_VERSION",
 }) do
   world[name] = _G[name]
 end
 world._G = globals
+world.collectgarbage, world.unpack = bounds.collectgarbage, bounds.unpack
 
 function world.next(t, key)
   expect_table(t, "next", 1)
@@ -142,9 +157,28 @@ function world.pcall(...)
   return caught(pcall(...))
 end
 
+-- Lua calls the handler inside the hook that ends a script, where nothing is watched: then it is not asked.
+function world.xpcall(...)
+  local body, handler = ...
+  if select("#", ...) < 2 then
+    error("bad argument #2 to 'xpcall' (value expected)", 2)
+  end
+  return xpcall(body, function(problem)
+    if is_ended then
+      return problem
+    end
+    return handler(problem)
+  end)
+end
+
 local function compile(text, name)
   if byte(text, 1) == 27 then
     return nil, "attempt to load byte code"
+  end
+  -- The parser reads a name up to a zero byte and holds on to nothing of it: `name` here keeps it from the collector.
+  local zero = find(name, "\0", 1, true)
+  if zero then
+    name = sub(name, 1, zero - 1)
   end
   local made, problem = loadstring(text, name)
   if made then
@@ -194,17 +228,29 @@ local function copy(library, without)
   return result
 end
 
--- A hook belongs to one coroutine: the watch over endless loops goes with each new one.
+-- A hook belongs to one coroutine: the watch over endless loops goes with each new one. And as each counts its own
+-- instructions, making many is watched too.
+local COROUTINES_UNWATCHED = 64
 local watch, watch_mask, watch_count
+local coroutines_made = 0
+local function new_coroutine(body)
+  coroutines_made = coroutines_made + 1
+  if coroutines_made >= COROUTINES_UNWATCHED then
+    coroutines_made = 0
+    watch()
+  end
+  local thread = co_create(body)
+  sethook(thread, watch, watch_mask, watch_count)
+  return thread
+end
+
 local coroutine_library = copy(coroutine)
 function coroutine_library.create(...)
   local body = ...
   if type(body) ~= "function" then
     error("bad argument #1 to 'create' (Lua function expected)", 2)
   end
-  local thread = co_create(body)
-  sethook(thread, watch, watch_mask, watch_count)
-  return thread
+  return new_coroutine(body)
 end
 
 local function resumed(ok, ...)
@@ -220,15 +266,22 @@ function coroutine_library.wrap(...)
   if type(body) ~= "function" then
     error("bad argument #1 to 'wrap' (Lua function expected)", 2)
   end
-  local thread = co_create(body)
-  sethook(thread, watch, watch_mask, watch_count)
+  local thread = new_coroutine(body)
   return function(...)
     return resumed(co_resume(thread, ...))
   end
 end
 
-world.string = protect(copy(string))
-world.table = protect(copy(table))
+local function bounded(library, own)
+  local result = copy(library)
+  for name, value in next, own do
+    result[name] = value
+  end
+  return protect(result)
+end
+
+world.string = bounded(string, bounds.string)
+world.table = bounded(table, bounds.table)
 world.coroutine = protect(coroutine_library)
 
 local string_metatable = getmetatable("")
@@ -242,6 +295,7 @@ local function raise(bytes)
 end
 
 local function call(...)
+  keep_reserve()
   local bytes = host_call(...)
   if byte(bytes, 1) == 45 then
     raise(bytes)
@@ -250,6 +304,7 @@ local function call(...)
 end
 
 local function protected_call(...)
+  keep_reserve()
   return (decode(host_call(...), 1))
 end
 
@@ -271,6 +326,7 @@ function server.sha1hex(...)
     error({ err = "ERR wrong number of arguments" })
   end
   local text = ...
+  keep_reserve()
   return host_sha1(type(text) == "number" and tostring(text) or type(text) == "string" and text or "")
 end
 
@@ -280,7 +336,7 @@ function server.log(...)
     error({ err = "ERR redis.log() requires two arguments or more." })
   elseif type(level) ~= "number" then
     error({ err = "ERR First argument must be a number (log level)." })
-  elseif level < 0 or level > 3 then
+  elseif not (level > -1 and level < 4) then
     error({ err = server.SERVER_NAME and "ERR Invalid log level." or "ERR Invalid debug level." })
   end
   local words = {}
@@ -290,7 +346,8 @@ function server.log(...)
       words[#words + 1] = tostring(word)
     end
   end
-  host_log(level, concat(words, " "))
+  keep_reserve()
+  host_log(level < 0 and 0 or floor(level), concat(words, " "))
 end
 
 local function single_field(name, ...)
@@ -357,6 +414,7 @@ function server.acl_check_cmd(...)
   if select("#", ...) == 0 then
     error({ err = "ERR Please specify at least one argument for this redis.acl_check_cmd() call" })
   end
+  keep_reserve()
   return checked(host_acl(...)) == 1
 end
 
@@ -400,6 +458,7 @@ end
 
 local function answer(name, protocol, ok, value)
   clean_proxies()
+  bounds.restore()
   if ok then
     local kind = type(value)
     if kind == "string" then
@@ -411,16 +470,27 @@ local function answer(name, protocol, ok, value)
     encode(value, out, 0, protocol, host_protocol())
     return concat(out)
   end
-  local text = type(value.err) == "string" and value.err or "ERR unknown error"
-  if value.source and value.line then
-    text = text .. " script: " .. name .. ", on " .. value.source .. ":" .. value.line .. "."
+  local text, source, line = "ERR unknown error", nil, nil
+  if type(value) == "table" then -- not where memory ended
+    text = type(rawget(value, "err")) == "string" and rawget(value, "err") or text
+    source, line = rawget(value, "source"), rawget(value, "line")
+  elseif type(value) == "string" then
+    text = "ERR " .. value
+  end
+  if source and line then
+    text = text .. " script: " .. name .. ", on " .. source .. ":" .. line .. "."
   end
   return "-" .. flat(text) .. "\r\n"
 end
 
--- f: a compiled script. The words behind `keys_count` are its keys and arguments.
+-- f: a compiled script. The words behind `keys_count` are its keys and arguments; or a list of them, where they are
+-- more than the stack holds.
 local function run(f, name, protocol, keys_count, ...)
+  is_ended = false
   local arguments = { ... }
+  if type(arguments[1]) == "table" then
+    arguments = arguments[1]
+  end
   local keys = {}
   if keys_count > 0 then
     for i = 1, keys_count do
@@ -438,12 +508,17 @@ end
 
 -- f: a function of a library, which gets its keys and arguments as tables.
 local function run_function(f, name, protocol, keys_count, ...)
-  local keys, arguments = {}, {}
-  for i = 1, keys_count do
-    keys[i] = (select(i, ...))
+  is_ended = false
+  local keys, arguments, words = {}, {}, { ... }
+  if type(words[1]) == "table" then
+    words = words[1]
   end
-  for i = keys_count + 1, select("#", ...) do
-    arguments[i - keys_count] = (select(i, ...))
+  for i = 1, #words do
+    if i <= keys_count then
+      keys[i] = words[i]
+    else
+      arguments[i - keys_count] = words[i]
+    end
   end
   entered = f
   return answer(name, protocol, xpcall(function()
@@ -531,6 +606,7 @@ function registering.register_function(...)
     end
     name, description, flags = tostring(name), nil, nil
   end
+  keep_reserve()
   local problem = host_register(name, callback, description or false, flags or "")
   if problem then
     error({ err = "ERR " .. problem })
@@ -544,6 +620,7 @@ end
 
 -- Run the code of a library, which registers its functions. Answers nil, or a text: "compile" or "run", and why.
 local function load_library(body)
+  is_ended = false
   local chunk, problem = loadstring(body, "@user_function")
   if not chunk then
     return "compile", problem
@@ -555,9 +632,12 @@ local function load_library(body)
   globals_metatable.__index = world
   behind[globals] = world
   clean_proxies()
+  bounds.restore()
   if not ok then
-    return "run", type(reason.err) == "string" and reason.err or "ERR unknown error"
+    local text = type(reason) == "table" and rawget(reason, "err")
+    return "run", type(text) == "string" and text or "ERR unknown error"
   end
+  keep_reserve()
   return nil
 end
 
@@ -568,21 +648,27 @@ local function compile_script(body, straighten)
   if not made then
     return nil, problem
   end
-  local main = loadstring(straighten(dump(made)), "@user_script")
+  keep_reserve()
+  local code = straighten(dump(made))
+  local main = code and loadstring(code, "@user_script") or made
   setfenv(main, globals)
+  keep_reserve()
   return main
 end
 
 -- Watching ----------------------------------------------------------------------------------------------------
 
 local function on_watch()
-  local verdict = host_tick()
+  keep_reserve()
+  local verdict = verdicts[host_tick()]
   if verdict then
+    is_ended = true
     watch_mask, watch_count = "l", 0
     sethook(watch, watch_mask, watch_count)
     error(verdict, 0)
   end
 end
+bounds.check = on_watch
 
 local function begin_watch(every)
   watch, watch_mask, watch_count = on_watch, "", every
