@@ -116,5 +116,5 @@ def test_every_command_that_no_installed_server_has_is_documented() -> None:
     for command in all_commands():
         if command.newer:
             record = DOCS.record(command.name, 72)
-            assert record["summary"] and record["arguments"], command.name
+            assert record["summary"] and (command.subcommands or record["arguments"]), command.name
             assert tuple(int(part) for part in record["since"].split(".")) > (7, 2, 99), command.name

@@ -261,7 +261,7 @@ def test_cve_2023_41053_sort_reads_no_key_that_is_out_of_bounds(name):
 def test_neither_monitors_nor_the_slow_log_see_a_password():
     world = World()
     admin, monitor = world.client(), world.client()
-    world.engine.slowlog.configure(0, 128, 0)
+    world.engine.slowlog.configure(0, 128)
     world.line(monitor, "MONITOR")
     for text in (
         "ACL SETUSER u on >secret +@all",

@@ -32,6 +32,7 @@ GATE_NO_TOUCH: Final = 1 << 4
 GATE_CLOSING: Final = 1 << 5
 GATE_ACL: Final = 1 << 6  # its user may not do everything
 GATE_TRACKING: Final = 1 << 7
+GATE_LARGE_REQUEST: Final = 1 << 8  # what has arrived may hold a request for the log of large ones
 
 REPLY_ON: Final = 0
 REPLY_OFF: Final = 1

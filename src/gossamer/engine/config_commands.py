@@ -12,6 +12,7 @@ from gossamer.base.errors import CommandError
 from gossamer.base.limits import POLICY_LFU
 from gossamer.commands.table import Command
 from gossamer.engine.client import Client
+from gossamer.engine.command_log import NEVER
 from gossamer.engine.config import Config, SetError, pairs_of
 from gossamer.engine.config_file import FileError, rewrite
 from gossamer.engine.engine import GATE_LOADING, GATE_MEMORY, Engine
@@ -108,6 +109,12 @@ def config_help(client: Client, argv: list[bytes]) -> None:
     client.reply.simple_array(HELP)
 
 
+LOG_DIRECTIVES: Final = (
+    "slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "commandlog-request-larger-than",
+    "commandlog-large-request-max-len", "commandlog-reply-larger-than", "commandlog-large-reply-max-len",
+)  # fmt: skip
+
+
 class EngineSettings:
     """Hands the directives that the engine works by to it, now and whenever they change."""
 
@@ -120,7 +127,7 @@ class EngineSettings:
         config = self.config
         self.engine.config = config
         config.attach(self.engine.limits)
-        for name in ("slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold"):
+        for name in LOG_DIRECTIVES:
             config.on_change(name, self.take_thresholds)
         config.on_change("notify-keyspace-events", self.take_events)
         config.on_change("latency-tracking", self.take_latency_tracking)
@@ -141,8 +148,17 @@ class EngineSettings:
     def take_thresholds(self) -> None:
         config = self.config
         latency_ms = config.number("latency-monitor-threshold")
-        self.engine.slowlog.configure(
-            config.number("slowlog-log-slower-than"), config.number("slowlog-max-len"), latency_ms
+        engine = self.engine
+        engine.slowlog.configure(
+            config.number("slowlog-log-slower-than"),
+            config.number("slowlog-max-len"),
+            latency_ms * 1000 if latency_ms > 0 else NEVER,
+        )
+        engine.large_requests.configure(
+            config.number("commandlog-request-larger-than"), config.number("commandlog-large-request-max-len")
+        )
+        engine.large_replies.configure(
+            config.number("commandlog-reply-larger-than"), config.number("commandlog-large-reply-max-len")
         )
         self.engine.latency.threshold_ms = latency_ms
 

@@ -23,6 +23,7 @@ from gossamer.commands.table import (
     ADMIN,
     ALLOW_BUSY,
     DENYOOM,
+    FAST,
     LOADING,
     NO_AUTH,
     NO_MULTI,
@@ -40,6 +41,7 @@ from gossamer.engine.client import (
     GATE_ACL,
     GATE_AUTHENTICATION,
     GATE_CLOSING,
+    GATE_LARGE_REQUEST,
     GATE_MULTI,
     GATE_NO_TOUCH,
     GATE_REPLY,
@@ -51,13 +53,13 @@ from gossamer.engine.client import (
     Client,
 )
 from gossamer.engine.client_memory import ClientMemory, request_bytes
+from gossamer.engine.command_log import CommandLog, wire_bytes
 from gossamer.engine.config import Config
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
 from gossamer.engine.functions import Functions
 from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.scripting import Scripts
-from gossamer.engine.slowlog import SlowLog
 from gossamer.engine.snapshot_door import RewriteDoor, SnapshotDoor
 from gossamer.engine.statistics import Statistics, record_latency
 from gossamer.engine.tracking import Tracking
@@ -108,7 +110,9 @@ class Engine(KeyspaceListener):
         self.watches: Watches = Watches(self.keyspace)
         self.pubsub: PubSub = PubSub()
         self.statistics: Statistics = Statistics(self.now_us)
-        self.slowlog: SlowLog = SlowLog()
+        self.slowlog: CommandLog = CommandLog(10_000)  # us
+        self.large_requests: CommandLog = CommandLog(1 << 20)  # bytes
+        self.large_replies: CommandLog = CommandLog(1 << 20)  # bytes
         self.latency: LatencyMonitor = LatencyMonitor()
         self.feeds: list[WriteFeed] = []
         self.hooks: EngineHooks = EngineHooks()
@@ -290,11 +294,16 @@ class Engine(KeyspaceListener):
         command.total_us += elapsed_us
         if self.tracks_latency:
             record_latency(command, elapsed_us)
-        if elapsed_us >= self.slowlog.watch_above_us:
+        if elapsed_us >= self.slowlog.watch_above:
             self.note_slow(client, command, argv, elapsed_us)
-        if i64(len(reply.out)) > mark and reply.out[mark] == 45:
+        replied: i64 = i64(len(reply.out)) - mark
+        if replied > 0 and reply.out[mark] == 45:
             command.failed_calls += 1
             self.statistics.note_error(reply.out, mark)
+        if replied >= self.large_replies.watch_above:
+            self.note_in(self.large_replies, client, command, argv, replied)
+        if client.gate & GATE_LARGE_REQUEST and self.call_depth == 0:
+            self.note_in(self.large_requests, client, command, argv, wire_bytes(argv))
         if client.gate & GATE_TRACKING:
             self.tracking.after_call(client, command, argv)
         if client.propagated is not None or (self.feeds and (state.dirty != dirty or self.effects)):
@@ -303,9 +312,18 @@ class Engine(KeyspaceListener):
     def note_slow(self, client: Client, command: Command, argv: list[bytes], elapsed_us: i64) -> None:
         """Slow log and latency monitor, each by its own threshold."""
         if command.flags & SKIP_SLOWLOG == 0 and client.block_keys is None:
-            argv = without_secrets(command, argv, int(self.limits.compat))
-            self.slowlog.note(argv, elapsed_us, self.now_us, client.address, client.name)
-            self.latency.note(b"command", elapsed_us // 1000, self.now_us // 1_000_000)
+            self.note_in(self.slowlog, client, command, argv, elapsed_us)
+            event = b"fast-command" if command.flags & FAST else b"command"
+            self.latency.note(event, elapsed_us // 1000, self.now_us // 1_000_000)
+
+    def note_in(
+        self, log: CommandLog, client: Client, command: Command, argv: list[bytes], cost: i64
+    ) -> None:
+        """Offer a command to a log; what a script calls is the script's cost."""
+        if command.flags & SKIP_SLOWLOG == 0 and client.block_keys is None and client.client_id != 0:
+            if log.threshold >= 0 and cost >= log.threshold:
+                argv = without_secrets(command, argv, int(self.limits.compat))
+                log.note(argv, cost, self.now_us, client.address, client.name)
 
     def collect_effects(self, client: Client, argv: list[bytes], wrote: bool) -> None:
         """Remember what AOF and replicas must see; send it unless a transaction is under way.
@@ -432,6 +450,8 @@ class Engine(KeyspaceListener):
         if client.queued is not None and command.name not in MULTI_CONTEXT:
             client.queued.append(argv)
             client.queued_bytes += request_bytes(argv)
+            if client.gate & GATE_LARGE_REQUEST:
+                self.note_in(self.large_requests, client, command, argv, wire_bytes(argv))
             client.reply.simple(b"QUEUED")
             return False
         if self.gate & GATE_PAUSED and self.must_pause(client, command):
@@ -685,7 +705,9 @@ PUBSUB_CONTEXT: Final = frozenset(
 UNSUBSCRIBING: Final = frozenset((b"unsubscribe", b"punsubscribe", b"sunsubscribe"))
 HTTP_WORDS: Final = frozenset((b"post", b"host:"))
 MULTI_CONTEXT: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
-TOUCHING_ARBITRARY_KEYS: Final = frozenset((b"scan", b"randomkey"))  # due keys that they meet need not go together
+TOUCHING_ARBITRARY_KEYS: Final = frozenset(
+    (b"scan", b"randomkey")
+)  # due keys that they meet need not go together
 PAUSED_AS_WRITES: Final = frozenset((b"publish", b"spublish", b"pfcount", b"eval", b"evalsha", b"fcall"))
 
 

@@ -1,4 +1,4 @@
-"""SLOWLOG, LATENCY and MEMORY: what an operator asks a slow or fat server."""
+"""LATENCY and MEMORY: what an operator asks a slow or fat server."""
 
 from typing import Final
 
@@ -14,65 +14,10 @@ from gossamer.engine.latency import LatencySeries
 from gossamer.engine.statistics import histogram_of, slot_value_us
 from gossamer.resp.errors import SYNTAX
 
-DEFAULT_SLOW_ENTRIES: Final = 10
 STRING_OVERHEAD_BYTES: Final = 40
 GRAPH_COLUMNS: Final = 80
 GRAPH_ROWS: Final = 4
 GRAPH_LEVELS: Final = "_-`"
-
-
-# -- SLOWLOG ----------------------------------------------------------------------------------------------
-
-
-def slowlog_get(client: Client, argv: list[bytes]) -> None:
-    slowlog = client.engine.slowlog
-    count: i64 = DEFAULT_SLOW_ENTRIES
-    if len(argv) == 3:
-        count = to_int64(argv[2]) if is_int64(argv[2]) else -2
-        if count < -1:
-            raise CommandError(b"ERR count should be greater than or equal to -1")
-    elif len(argv) > 3:
-        raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for '" + argv[1] + b"'. Try SLOWLOG HELP."
-        )
-    entries = slowlog.entries if count == -1 else slowlog.entries[:count]
-    reply = client.reply
-    reply.array(len(entries))
-    for entry in entries:
-        reply.array(6)
-        reply.integer(entry.number)
-        reply.integer(entry.at_s)
-        reply.integer(entry.elapsed_us)
-        reply.bulk_array(entry.argv)
-        reply.bulk(entry.peer)
-        reply.bulk(entry.name)
-
-
-def slowlog_len(client: Client, argv: list[bytes]) -> None:
-    client.reply.integer(len(client.engine.slowlog.entries))
-
-
-def slowlog_reset(client: Client, argv: list[bytes]) -> None:
-    client.engine.slowlog.entries = []
-    client.reply.ok()
-
-
-SLOWLOG_HELP: Final = (
-    b"SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-    b"GET [<count>]",
-    b"    The newest entries: 10 of them, so many, or all with -1. An entry has its id, the",
-    b"    time, how long it took in microseconds, the arguments, the client and its name.",
-    b"LEN",
-    b"    How many entries there are.",
-    b"RESET",
-    b"    Forget them.",
-    b"HELP",
-    b"    This text.",
-)
-
-
-def slowlog_help(client: Client, argv: list[bytes]) -> None:
-    client.reply.simple_array(SLOWLOG_HELP)
 
 
 # -- LATENCY ----------------------------------------------------------------------------------------------
@@ -371,27 +316,11 @@ def memory_help(client: Client, argv: list[bytes]) -> None:
     client.reply.simple_array(MEMORY_HELP)
 
 
-_LOG: Final = "admin loading stale"
 _SPIKES: Final = "admin noscript loading stale"
 _SPIKE_TIPS: Final = (b"nondeterministic_output", b"request_policy:all_nodes", b"response_policy:special")
 _MEMORY_TIPS: Final = (b"nondeterministic_output", b"request_policy:all_shards", b"response_policy:special")
 
 COMMANDS: Final = (
-    Command(
-        b"slowlog", None, -2, "", "slow",
-        subcommands=(
-            Command(b"get", slowlog_get, -2, _LOG, "", tips=(b"request_policy:all_nodes", b"nondeterministic_output")),
-            Command(
-                b"len", slowlog_len, 2, _LOG, "",
-                tips=(b"request_policy:all_nodes", b"response_policy:agg_sum", b"nondeterministic_output"),
-            ),
-            Command(
-                b"reset", slowlog_reset, 2, _LOG, "",
-                tips=(b"request_policy:all_nodes", b"response_policy:all_succeeded"),
-            ),
-            Command(b"help", slowlog_help, 2, "loading stale", ""),
-        ),
-    ),
     Command(
         b"latency", None, -2, "", "slow",
         subcommands=(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.errors import GossamerError, ProtocolError
-from gossamer.engine.client import Client, ClientDoor
+from gossamer.engine.client import GATE_LARGE_REQUEST, Client, ClientDoor
 from gossamer.engine.engine import Engine
 from gossamer.resp.parser import RequestParser
 from gossamer.server.poller import READ, WRITE
@@ -145,6 +145,10 @@ class Connection(Endpoint):
         engine.statistics.input_bytes += size
         engine.statistics.reads_processed += 1
         self.parser.feed(data)
+        if self.parser.buffered_bytes() >= engine.large_requests.watch_above:
+            client.gate |= GATE_LARGE_REQUEST
+        elif client.gate & GATE_LARGE_REQUEST:
+            client.gate &= ~GATE_LARGE_REQUEST
         if engine.client_memory.limit_bytes:
             engine.client_memory.note(client)
             engine.client_memory.evict()
