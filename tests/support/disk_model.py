@@ -525,7 +525,7 @@ class Replay:
         last = max(self.waiting, key=lambda inode: self.waiting[inode][-1].place)
         for files, directories in choices:
             paths = [path for path, inode in files.items() if inode == last]
-            if not paths:
+            if not paths or holes:
                 continue
             base = {path: self.random_content(inode, rng, False) for path, inode in files.items()}
             for content in thinned(list(self.newest_contents(last)), limit - made, rng):
