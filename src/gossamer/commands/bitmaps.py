@@ -431,6 +431,7 @@ def field_operations(session: Session, argv: list[bytes], only_get: bool) -> lis
     """The operations of a BITFIELD; raises CommandError."""
     operations: list[FieldOperation] = []
     overflow: i64 = _WRAP
+    refused: bool = False
     size: i64 = len(argv)
     i: i64 = 2
     while i < size:
@@ -453,12 +454,13 @@ def field_operations(session: Session, argv: list[bytes], only_get: bool) -> lis
         offset: i64 = bit_offset(session, argv[i + 2], bits)
         value: i64 = 0
         if kind != _GET:
-            if only_get:
-                raise CommandError(_ONLY_GET)
+            refused = only_get
             value = integer_argument(argv[i + 3])
             i += 1
         i += 3
         operations.append(FieldOperation(kind, bits, signed, offset, value, overflow))
+    if refused:
+        raise CommandError(_ONLY_GET)
     return operations
 
 

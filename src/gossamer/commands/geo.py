@@ -203,6 +203,7 @@ class Found:
 
     def search(self, zset: ZSet, shape: Shape, limit: i64) -> None:
         """Fill with the members of a sorted set; a limit above 0 ends the search there."""
+        shape.prepare()
         cover = Cover(shape)
         i: i64 = 0
         while i < len(cover.lows):
@@ -226,8 +227,7 @@ class Found:
         zset.collect(start, count, members, scores)
         i: i64 = 0
         while i < len(members):
-            bits = bits_of(scores[i])
-            if shape.contains(longitude_of(bits), latitude_of(bits)):
+            if shape.holds(scores[i]):
                 self.members.append(members[i])
                 self.scores.append(scores[i])
                 self.distances_m.append(shape.distance_m)

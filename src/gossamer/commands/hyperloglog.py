@@ -42,6 +42,7 @@ _NOT_ONE: Final = b"WRONGTYPE Key is not a valid HyperLogLog string value."
 _CORRUPTED: Final = b"INVALIDOBJ Corrupted HLL object detected"
 _NO_SUCH_KEY: Final = b"ERR The specified key does not exist"
 _NOT_SPARSE: Final = b"ERR HLL encoding is not sparse"
+_DENSE_HEAD: Final = b"HYLL\x00"
 _NO_REGISTERS: Final = bytes(REGISTERS)
 _SELF_TEST_ELEMENTS: Final = 5000
 
@@ -53,6 +54,14 @@ def check_found(db: Database) -> bytes:
     if not is_hyperloglog(head, size):
         raise CommandError(_NOT_ONE)
     return head
+
+
+def holds_dense(db: Database) -> bool:
+    """Whether the string found last is a dense HyperLogLog in a buffer: the quick answer, where it is yes."""
+    if db.found_plain_string() is not None:
+        return False
+    buffer = db.found_buffer()
+    return buffer.length() == DENSE_BYTES and buffer.data.startswith(_DENSE_HEAD)
 
 
 def found_whole(db: Database) -> bytes:
@@ -80,7 +89,7 @@ def pfadd(session: Session, argv: list[bytes]) -> None:
         data, raised = added_to_sparse(session, EMPTY, argv)
         raised += 1
         db.insert_string(key, KIND_STRING_RAW, marked_stale(data), NO_EXPIRE)
-    elif is_dense(check_found(db)):
+    elif holds_dense(db) or is_dense(check_found(db)):
         buffer = db.buffer_found(key)
         raised = add_to_dense(buffer.data, argv, 2)
         if raised > 0:

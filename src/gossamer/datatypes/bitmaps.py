@@ -42,6 +42,7 @@ _FOURS: Final = 0x3333333333333333
 _BYTES: Final = 0x0F0F0F0F0F0F0F0F
 _SHORTS: Final = 0x00FF00FF00FF00FF
 _SUM_WORDS: Final = 15  # so many words add up to at most 120 in each byte
+_CHUNK_BYTES: Final = 1 << 15  # of a result at a time: what is written stays in the cache
 
 _COUNTS: Final = bytes([bin(byte).count("1") for byte in range(256)])
 _FIRST_ONE: Final = bytes([8 - byte.bit_length() for byte in range(256)])  # 8: none
@@ -49,6 +50,9 @@ _FIRST_ONE: Final = bytes([8 - byte.bit_length() for byte in range(256)])  # 8: 
 
 def count_bits(data: bytes, start: i64, stop: i64) -> i64:
     """How many bits are set in the bytes from start to before stop."""
+    # Local, because a literal of more than 62 bits is an object to compiled code.
+    pairs: i64 = _PAIRS
+    fours: i64 = _FOURS
     total: i64 = 0
     position: i64 = start
     while stop - position >= 8:
@@ -58,8 +62,8 @@ def count_bits(data: bytes, start: i64, stop: i64) -> i64:
         sums: i64 = 0
         while words > 0:
             word: i64 = read_i64_le(data, position)
-            word -= (word >> 1) & _PAIRS
-            word = (word & _FOURS) + ((word >> 2) & _FOURS)
+            word -= (word >> 1) & pairs
+            word = (word & fours) + ((word >> 2) & fours)
             sums += (word + (word >> 4)) & _BYTES
             position += 8
             words -= 1
@@ -91,9 +95,27 @@ def combine(operation: i64, left: bytes, right: bytes) -> bytes:
     size: i64 = len(left)
     other: i64 = len(right)
     common: i64 = size if size < other else other
-    words_end: i64 = common - (common & 7)
     out = BytesWriter()
-    i: i64 = 0
+    pieces: list[bytes] = []
+    start: i64 = 0
+    while start < common:
+        stop: i64 = start + _CHUNK_BYTES if start + _CHUNK_BYTES < common else common
+        out.truncate(0)
+        combine_part(out, operation, left, right, start, stop)
+        pieces.append(out.getvalue())
+        start = stop
+    if size > common:
+        pieces.append(bytes(size - common) if operation == BITOP_AND else left[common:])
+    elif other > common:
+        keeps: bool = operation == BITOP_OR or operation == BITOP_XOR
+        pieces.append(right[common:] if keeps else bytes(other - common))
+    return b"".join(pieces)
+
+
+def combine_part(out: BytesWriter, operation: i64, left: bytes, right: bytes, start: i64, stop: i64) -> None:
+    """Append what the bytes from start to before stop give, which both strings have."""
+    words_end: i64 = stop - ((stop - start) & 7)
+    i: i64 = start
     if operation == BITOP_AND:
         while i < words_end:
             write_i64_le(out, read_i64_le(left, i) & read_i64_le(right, i))
@@ -110,15 +132,9 @@ def combine(operation: i64, left: bytes, right: bytes) -> bytes:
         while i < words_end:
             write_i64_le(out, read_i64_le(left, i) & ~read_i64_le(right, i))
             i += 8
-    while i < common:
+    while i < stop:
         out.append(u8(combined_byte(operation, i64(left[i]), i64(right[i])) & 0xFF))
         i += 1
-    if size > common:
-        out.write(bytes(size - common) if operation == BITOP_AND else left[common:])
-    elif other > common:
-        keeps: bool = operation == BITOP_OR or operation == BITOP_XOR
-        out.write(right[common:] if keeps else bytes(other - common))
-    return out.getvalue()
 
 
 def combined_byte(operation: i64, left: i64, right: i64) -> i64:
@@ -134,16 +150,20 @@ def combined_byte(operation: i64, left: i64, right: i64) -> i64:
 def invert(data: bytes) -> bytes:
     """Every bit the other way."""
     size: i64 = len(data)
-    words_end: i64 = size - (size & 7)
     out = BytesWriter()
+    pieces: list[bytes] = []
     i: i64 = 0
-    while i < words_end:
-        write_i64_le(out, ~read_i64_le(data, i))
-        i += 8
     while i < size:
-        out.append(u8(i64(data[i]) ^ 0xFF))
-        i += 1
-    return out.getvalue()
+        stop: i64 = i + _CHUNK_BYTES if i + _CHUNK_BYTES < size else size
+        out.truncate(0)
+        while stop - i >= 8:
+            write_i64_le(out, ~read_i64_le(data, i))
+            i += 8
+        while i < stop:
+            out.append(u8(i64(data[i]) ^ 0xFF))
+            i += 1
+        pieces.append(out.getvalue())
+    return b"".join(pieces)
 
 
 # -- fields: values go up to 64 bits, so they are plain ints ------------------------------------------------

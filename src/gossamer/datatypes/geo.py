@@ -21,15 +21,21 @@ LONGITUDE_MAX: Final = 180.0
 LATITUDE_MAX: Final = 85.05112878
 STEP_MAX: Final = 26
 EARTH_RADIUS_M: Final = 6372797.560856
+_DIAMETER_M: Final = 2.0 * EARTH_RADIUS_M
 _MERCATOR_MAX_M: Final = 20037726.37
 _DEGREE: Final = math.pi / 180.0
-_UINT64: Final = 0xFFFFFFFFFFFFFFFF
+_ODD_BITS: Final = 0x2AAAAAAAAAAAAAAA  # the even ones would be 63 bits long, and an object to compiled code
+_FINEST: Final = (
+    1.0 / 67108864.0
+)  # the width of the finest cells as a part of the whole; a power of two, so exact
 _TWO63: Final = 9223372036854775808.0
 _ALPHABET: Final = b"0123456789bcdefghjkmnpqrstuvwxyz"
 _GEOHASH_LATITUDE_MAX: Final = 90.0
-# A place whose latitude alone is so much farther than the radius needs no exact distance.
+_WHOLE_CIRCLE: Final = 360.0
+# What is farther than an estimate of how far a shape reaches by so much needs no exact distance.
 _FACTOR_OF_DOUBT: Final = 1.000001
-_METRES_OF_DOUBT: Final = 0.01
+_ANGLE_OF_DOUBT: Final = 0.000001
+_DEGREES_OF_DOUBT: Final = 0.0000001
 
 
 # -- cells ----------------------------------------------------------------------------------------------------
@@ -41,12 +47,14 @@ def spread(index: i64) -> i64:
     index = (index | (index << 8)) & 0x00FF00FF00FF00FF
     index = (index | (index << 4)) & 0x0F0F0F0F0F0F0F0F
     index = (index | (index << 2)) & 0x3333333333333333
-    return (index | (index << 1)) & 0x5555555555555555
+    odd: i64 = _ODD_BITS
+    return (index | (index << 1)) & ((odd << 1) | 1)
 
 
 def gathered(bits: i64) -> i64:
     """The even bits, moved together."""
-    bits &= 0x5555555555555555
+    odd: i64 = _ODD_BITS
+    bits &= (odd << 1) | 1
     bits = (bits | (bits >> 1)) & 0x3333333333333333
     bits = (bits | (bits >> 2)) & 0x0F0F0F0F0F0F0F0F
     bits = (bits | (bits >> 4)) & 0x00FF00FF00FF00FF
@@ -81,8 +89,11 @@ def lower_edge(index: i64, limit: float, cells: i64) -> float:
 
 
 def centre(index: i64, limit: float) -> float:
-    cells: i64 = 1 << STEP_MAX
-    degrees = (lower_edge(index, limit, cells) + lower_edge(index + 1, limit, cells)) / 2.0
+    """The middle of one of the finest cells, in degrees; no farther out than the limit."""
+    whole: float = limit + limit
+    low: float = -limit + float(index) * _FINEST * whole
+    high: float = -limit + float(index + 1) * _FINEST * whole
+    degrees: float = (low + high) / 2.0
     if degrees > limit:
         return limit
     return -limit if degrees < -limit else degrees
@@ -136,17 +147,25 @@ def latitude_distance(latitude: float, other: float) -> float:
 
 
 def distance(longitude: float, latitude: float, other_longitude: float, other_latitude: float) -> float:
-    """Metres between two places on a sphere (haversine)."""
+    """Metres between two places on a sphere."""
+    root = haversine_root(longitude, latitude, other_longitude, other_latitude)
+    return arc(root) if root >= 0.0 else latitude_distance(latitude, other_latitude)
+
+
+def haversine_root(longitude: float, latitude: float, other_longitude: float, other_latitude: float) -> float:
+    """The sine of half the angle between two places; -1 where they have one meridian."""
     v = math.sin((other_longitude * _DEGREE - longitude * _DEGREE) / 2.0)
     if v == 0.0:
-        return latitude_distance(latitude, other_latitude)
+        return -1.0
     radians = latitude * _DEGREE
     other_radians = other_latitude * _DEGREE
     u = math.sin((other_radians - radians) / 2.0)
-    root = math.sqrt(u * u + math.cos(radians) * math.cos(other_radians) * v * v)
-    if root > 1.0:
-        return math.nan
-    return 2.0 * EARTH_RADIUS_M * math.asin(root)
+    return math.sqrt(u * u + math.cos(radians) * math.cos(other_radians) * v * v)
+
+
+def arc(root: float) -> float:
+    """Metres along the sphere, by the sine of half the angle; rounding may leave no angle for opposite places."""
+    return _DIAMETER_M * math.asin(root) if root <= 1.0 else math.nan
 
 
 # -- shapes ---------------------------------------------------------------------------------------------------
@@ -154,7 +173,10 @@ def distance(longitude: float, latitude: float, other_longitude: float, other_la
 
 @final
 class Shape:
-    """A circle or a box around a place; lengths are in the unit that `unit_m` tells in metres."""
+    """A circle or a box around a place; lengths are in the unit that `unit_m` tells in metres.
+
+    prepare() it once it is described; contains() is for any place, holds() for the score of one.
+    """
 
     def __init__(self) -> None:
         self.longitude: float = 0.0
@@ -165,6 +187,33 @@ class Shape:
         self.height: float = 0.0
         self.unit_m: float = 1.0
         self.distance_m: float = 0.0  # of the place that contains() dealt with last
+        # A place that is farther from the middle than so many degrees is outside; others may be.
+        self.latitude_reach: float = _WHOLE_CIRCLE
+        self.longitude_reach: float = _WHOLE_CIRCLE
+
+    def prepare(self) -> None:
+        """Find how far the shape reaches, with some doubt: for what is near its edge the distance decides."""
+        half_m = self.unit_m * (self.height / 2.0 if self.is_box else self.radius)
+        angle = half_m * _FACTOR_OF_DOUBT / EARTH_RADIUS_M
+        limit = math.pi / 2.0 - abs(self.latitude) * _DEGREE - _ANGLE_OF_DOUBT
+        self.latitude_reach = self.longitude_reach = _WHOLE_CIRCLE
+        if angle < limit:
+            self.latitude_reach = angle / _DEGREE + _DEGREES_OF_DOUBT
+            if not self.is_box:
+                along = math.asin(math.sin(angle) / math.cos(self.latitude * _DEGREE))
+                self.longitude_reach = along * _FACTOR_OF_DOUBT / _DEGREE + _DEGREES_OF_DOUBT
+
+    def holds(self, score: float) -> bool:
+        """contains() for the place that a score stands for; far ones cost no trigonometry."""
+        bits: i64 = bits_of(score)
+        latitude = latitude_of(bits)
+        if abs(latitude - self.latitude) > self.latitude_reach:
+            return False
+        longitude = longitude_of(bits)
+        apart = abs(longitude - self.longitude)
+        if apart > self.longitude_reach and _WHOLE_CIRCLE - apart > self.longitude_reach:
+            return False
+        return self.contains(longitude, latitude)
 
     def contains(self, longitude: float, latitude: float) -> bool:
         """Whether a place is inside; leaves its distance from the middle in `distance_m`."""
@@ -177,9 +226,10 @@ class Shape:
             self.distance_m = distance(self.longitude, self.latitude, longitude, latitude)
             return True
         radius_m = self.radius * self.unit_m
-        if latitude_distance(self.latitude, latitude) > radius_m * _FACTOR_OF_DOUBT + _METRES_OF_DOUBT:
-            return False
-        self.distance_m = distance(self.longitude, self.latitude, longitude, latitude)
+        root = haversine_root(self.longitude, self.latitude, longitude, latitude)
+        if root * _DIAMETER_M > radius_m * _FACTOR_OF_DOUBT:
+            return False  # no chord is longer than its arc
+        self.distance_m = arc(root) if root >= 0.0 else latitude_distance(self.latitude, latitude)
         return not self.distance_m > radius_m
 
     def reach_m(self) -> float:

@@ -268,17 +268,26 @@ def sparse_raise(data: bytes, register: i64, rank: i64, limit_bytes: i64) -> byt
     before: i64 = HEADER_BYTES  # the run in front of the one that is changed
     first: i64 = 0  # its first register
     run: i64 = 0
+    code: i64 = 0
+    old_bytes: i64 = 0
     while position < size:
-        run = run_length(data, position)
-        if register < first + run:
+        code = data[position]
+        old_bytes = 1
+        if code & 0x80:
+            run = (code & 3) + 1
+        elif code & 0x40:
+            run = run_length(data, position)
+            old_bytes = 2
+        else:
+            run = code + 1
+        first += run
+        if register < first:
             break
         before = position
-        position += 2 if i64(data[position]) & 0xC0 == 0x40 else 1
-        first += run
+        position += old_bytes
     if position >= size:
         raise CorruptedHyperLogLog
-    code: i64 = data[position]
-    old_bytes: i64 = 2 if code & 0xC0 == 0x40 else 1
+    first -= run
     value: i64 = 0
     if code & 0x80:
         value = ((code >> 2) & 31) + 1
@@ -392,8 +401,8 @@ def estimate(registers: bytes) -> i64:
     value: float = _ALPHA_INFINITY * count * count / total
     if not value < _TOO_LARGE:
         return INT64_MIN
-    whole: float = math.floor(value)
-    return i64(int(whole)) + (1 if value - whole >= 0.5 else 0)
+    whole: i64 = i64(int(value))
+    return whole + 1 if value - float(whole) >= 0.5 else whole
 
 
 def tau(x: float) -> float:

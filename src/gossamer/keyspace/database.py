@@ -313,8 +313,10 @@ class Database:
 
     def make_found_raw(self, key: bytes) -> None:
         """Let the string found last report the encoding raw, as a command does that changes it in place."""
-        if self.table.at_meta & META_KIND < KIND_STRING_RAW:
-            self.replace_found_string(key, KIND_STRING_RAW, self.table.found_payload(), self.table.at_expire)
+        table = self.table
+        if table.at_meta & (META_KIND | META_OBJECT) < KIND_STRING_RAW:
+            self.replace_found_string(key, KIND_STRING_RAW, table.found_payload(), table.at_expire)
+            table.find(key)
 
     def append_found(self, key: bytes, tail: bytes) -> i64:
         """Append to the string found last; answer its new length. Raises WRONGTYPE."""

@@ -31,7 +31,7 @@ bit = weighted((8, either("0", "1")), (1, either("2", "-1", "x", "", "4294967296
 bit_index = number(0, 1, 2, 3, 7, 8, 9, 15, 30, -1, -2, -3, -8, -9, -30, 100, -100, 10_000)
 unit = weighted((8, either("BYTE", "BIT", "bit")), (1, either("BITS", "", "x")))
 bits = weighted(
-    (3, either("\xff\xff\xff", "\x00\x00", "\x00\x10\xff", "\xff\xfe", "")),
+    (3, either(b"\xff\xff\xff", b"\x00\x00", b"\x00\x10\xff", b"\xff\xfe", b"")),
     (1, st.sampled_from([b"\xff" * 20, b"\x00" * 33, b"\xf0" * 9 + b"\x01" * 9, b"\xff" * 4000])),
     (1, value),
 )
