@@ -37,8 +37,10 @@ class Listener(Endpoint):
                 accepted, peer = self.socket.accept()
             except (BlockingIOError, InterruptedError):
                 return
+            except ConnectionError:
+                continue  # this peer is gone already
             except OSError:
-                return  # the peer is gone already, or descriptors ran out: the next turn tries again
+                return  # descriptors ran out: the next turn tries again
             family = accepted.family
             try:
                 local = accepted.getsockname()

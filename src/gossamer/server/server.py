@@ -16,7 +16,7 @@ from gossamer.base.errors import ConfigError
 from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.engine.acl_access import start_users
-from gossamer.engine.client import GATE_SUBSCRIBED, Client
+from gossamer.engine.client import GATE_AUTHENTICATION, GATE_SUBSCRIBED, Client
 from gossamer.engine.config import NORMAL, PUBSUB, Config
 from gossamer.engine.config_commands import EngineSettings, rename_commands
 from gossamer.engine.doors import EngineHooks
@@ -37,6 +37,7 @@ from gossamer.server.poller import new_poller
 from gossamer.server.process import grant_descriptors
 
 DESCRIPTORS_RESERVED: Final = 32
+UNAUTHENTICATED_OUTPUT_BYTES: Final = 17 * 1024  # unread, as the real servers since 2025
 TLS_DIRECTIVES: Final = (
     "tls-port", "tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-dh-params-file", "tls-ca-cert-file",
     "tls-ca-cert-dir", "tls-auth-clients", "tls-cluster", "tls-replication", "tls-protocols", "tls-ciphers",
@@ -268,7 +269,12 @@ class Server:
                 raise ConfigError("Unable to update TLS configuration. Check server logs.") from error
 
     def output_limit_reached(self, client: Client, pending_bytes: i64) -> bool:
-        """Whether a client must be closed for the replies that it does not read (client-output-buffer-limit)."""
+        """Whether a client must be closed for the replies that it does not read (client-output-buffer-limit).
+
+        One that has not logged in where it must gets no more than UNAUTHENTICATED_OUTPUT_BYTES.
+        """
+        if client.gate & GATE_AUTHENTICATION and pending_bytes > UNAUTHENTICATED_OUTPUT_BYTES:
+            return True
         hard, soft, seconds = self.output_limits[PUBSUB if client.gate & GATE_SUBSCRIBED else NORMAL]
         if hard and pending_bytes >= hard:
             return True

@@ -15,6 +15,7 @@ local collectgarbage = collectgarbage
 local STEPS_MAX = 3e7 -- of the library's matcher, at some nanoseconds each
 local QUANTIFIERS_MAX = 150 -- each is a level of recursion in C
 local COMPARED_MAX = 1e9 -- bytes that a search for a plain string may compare
+local REPLACED_MAX = 1e8 -- bytes that gsub may make
 local REPEATED_MAX = 536870912 -- bytes
 local UNPACKED_MAX = 7997 -- what Lua's stack for C holds
 local SORTED_MAX = 2000 -- elements, which the library orders by itself
@@ -254,7 +255,8 @@ function bounds.string.gsub(...)
   end
   text, pattern = tostring(text), tostring(pattern)
   most = most and tonumber(most) or #text + 1
-  if is_cheap(pattern, #text) then
+  local most_bytes = #text * (kind == "string" and #replacement + 1 or 1)
+  if most_bytes <= REPLACED_MAX and is_cheap(pattern, #text) then
     return told(pcall(gsub, text, pattern, replacement, most))
   end
   return told(pcall(substitute, text, pattern, replacement, most))

@@ -231,6 +231,12 @@ end
 -- A hook belongs to one coroutine: the watch over endless loops goes with each new one. And as each counts its own
 -- instructions, making many is watched too.
 local COROUTINES_UNWATCHED = 64
+local function expect_lua_function(body, name)
+  if type(body) ~= "function" or getinfo(body, "S").what == "C" then
+    error(format("bad argument #1 to '%s' (Lua function expected)", name), 3)
+  end
+end
+
 local watch, watch_mask, watch_count
 local coroutines_made = 0
 local function new_coroutine(body)
@@ -247,9 +253,7 @@ end
 local coroutine_library = copy(coroutine)
 function coroutine_library.create(...)
   local body = ...
-  if type(body) ~= "function" then
-    error("bad argument #1 to 'create' (Lua function expected)", 2)
-  end
+  expect_lua_function(body, "create")
   return new_coroutine(body)
 end
 
@@ -263,9 +267,7 @@ end
 
 function coroutine_library.wrap(...)
   local body = ...
-  if type(body) ~= "function" then
-    error("bad argument #1 to 'wrap' (Lua function expected)", 2)
-  end
+  expect_lua_function(body, "wrap")
   local thread = new_coroutine(body)
   return function(...)
     return resumed(co_resume(thread, ...))
