@@ -5,6 +5,7 @@ import pytest
 from gossamer.base.errors import CommandError
 from gossamer.commands import dump, hash_expiry, hashes, lists, sets, strings, zsets
 from gossamer.keyspace.state import ACCESS_LFU
+from gossamer.rdb.crc64 import crc64
 from gossamer.rdb.payload import dump as dump_payload
 from rdb.content import collect, read_data, value_content
 from support.caller import Caller
@@ -12,6 +13,10 @@ from support.caller import Caller
 NOW_MS = 1_700_000_000_000
 GROUPS = (dump.COMMANDS, strings.COMMANDS, hashes.COMMANDS, lists.COMMANDS, sets.COMMANDS, zsets.COMMANDS)
 PAYLOAD = dump_payload(b"value", 10)
+
+
+def with_sum(body: bytes) -> bytes:
+    return body + crc64(body).to_bytes(8, "little")
 
 
 def dumped(caller: Caller, key: str) -> bytes:
@@ -107,11 +112,12 @@ def test_idle_time_and_frequency_are_taken_as_the_policy_keeps_them() -> None:
         (["n", "x", PAYLOAD], b"ERR value is not an integer or out of range"),
         (["n", "-1", PAYLOAD], b"ERR Invalid TTL value, must be >= 0"),
         (["n", "0", PAYLOAD[:-1]], b"ERR DUMP payload version or checksum are wrong"),
+        (["n", "0", PAYLOAD[:-8] + bytes(8)], b"ERR DUMP payload version or checksum are wrong"),
         (["n", "0", PAYLOAD, "IDLETIME", "-1"], b"ERR Invalid IDLETIME value, must be >= 0"),
         (["n", "0", PAYLOAD, "FREQ", "256"], b"ERR Invalid FREQ value, must be >= 0 and <= 255"),
         (["n", "0", PAYLOAD, "FREQ", "1", "IDLETIME", "1"], b"ERR syntax error"),
         (["n", "0", PAYLOAD, "REPLACED"], b"ERR syntax error"),
-        (["n", "0", b"\x05\x01m\x0b\x00" + b"\x00" * 8], b"ERR Bad data format"),
+        (["n", "0", with_sum(b"\x05\x01m\x0b\x00")], b"ERR Bad data format"),
     ],
 )
 def test_what_cannot_be_restored_says_why(arguments: list[bytes | str], error: bytes) -> None:
@@ -126,7 +132,7 @@ def test_a_payload_of_another_make_is_taken() -> None:
     """Valkey 9 writes version 80; a hash with expiring fields keeps its fields."""
     caller = Caller(GROUPS)
     body = b"\x16\x01\x01f\x01v" + b"\xff" * 8 + b"\x50\x00"
-    caller.call("RESTORE", "h", "0", body + b"\x00" * 8)
+    caller.call("RESTORE", "h", "0", with_sum(body))
     assert caller.line("HGETALL h") == [b"f", b"v"]
 
 

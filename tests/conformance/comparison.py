@@ -7,6 +7,7 @@ Invariant: a rule is consulted only after the bytes differ, and it is as strict 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from support.wire import Reply
@@ -207,7 +208,27 @@ def denials(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
     return True
 
 
-OPEN_IN_A_DENIAL = (b"age-seconds", b"client-info", b"entry-id", b"timestamp-created", b"timestamp-last-updated")
+OPEN_IN_A_DENIAL = (
+    b"age-seconds",
+    b"client-info",
+    b"entry-id",
+    b"timestamp-created",
+    b"timestamp-last-updated",
+)
+
+
+def structure(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """DEBUG OBJECT, SDSLEN: equal but for addresses, clocks and what the allocator gives."""
+
+    def sure(reply: Reply) -> list[bytes]:
+        return [] if not isinstance(reply.value, bytes) else OPEN_IN_A_STRUCTURE.sub(b"", reply.value).split()
+
+    return ours.kind == theirs.kind == b"+" and sure(ours) == sure(theirs)
+
+
+OPEN_IN_A_STRUCTURE = re.compile(
+    rb"(?:at:0x[0-9a-f]+|lru:\d+|lru_seconds_idle:\d+|lfu_\w+:\d+|zmalloc: \d+|_sds_avail:\d+|serializedlength:\d+)"
+)
 
 
 RULES: dict[bytes, Rule] = {
@@ -224,6 +245,12 @@ RULES: dict[bytes, Rule] = {
     b"PUBSUB SHARDCHANNELS": unordered,
     b"CONFIG GET": unordered_pairs,
     b"UNSUBSCRIBE": unordered,
+    b"DEBUG OBJECT": structure,
+    b"DEBUG SDSLEN": structure,
+    b"DEBUG STRUCTSIZE": same_kind,
+    b"DEBUG HTSTATS": same_kind,
+    b"DEBUG HTSTATS-KEY": same_kind,
+    b"DEBUG CLIENT-EVICTION": same_kind,
     b"SCAN": scan,
     b"SSCAN": scan,
     b"HSCAN": scan,
@@ -282,7 +309,6 @@ RULES: dict[bytes, Rule] = {
     b"LATENCY HELP": help_text,
     b"MEMORY HELP": help_text,
     b"DEBUG HELP": help_text,
-    b"DEBUG OBJECT": same_kind,
     b"SLOWLOG GET": same_kind,
     b"SLOWLOG LEN": same_kind,
     b"LATENCY LATEST": same_kind,

@@ -13,6 +13,7 @@ from gossamer.datatypes.value import Value
 from gossamer.rdb.crc64 import crc64
 from gossamer.rdb.input import Input
 from gossamer.rdb.loader import Loader, LoadTarget
+from gossamer.rdb.crc64 import crc64
 from gossamer.rdb.payload import dump, is_sound, restore
 from gossamer.rdb.reader import Reader
 from rdb.content import Collector, collect, read_data, write_all
@@ -45,7 +46,8 @@ def text(data: bytes) -> bytes:
 
 
 def with_footer(body: bytes, version: int = 12) -> bytes:
-    return body + struct.pack("<H", version) + b"\x00" * 8
+    body += struct.pack("<H", version)
+    return body + crc64(body).to_bytes(8, "little")
 
 
 @pytest.mark.parametrize("version", [12, 80])

@@ -47,6 +47,7 @@ class Limits:
         self.proto_max_bulk_len_bytes: i64 = 512 * 1024 * 1024
         self.client_query_buffer_limit_bytes: i64 = 1024 * 1024 * 1024
         self.rdb_compression: i64 = 1
+        self.skip_checksum_validation: i64 = 0  # DEBUG's, of RESTORE
         self.lazyfree_lazy_eviction: i64 = 0  # whether replicas hear UNLINK or DEL; nothing here waits for memory
         self.lazyfree_lazy_expire: i64 = 0
         self.lazyfree_lazy_server_del: i64 = 0

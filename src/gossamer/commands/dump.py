@@ -99,7 +99,7 @@ def restore(session: Session, argv: list[bytes]) -> None:
     ttl_ms = parse_number(argv[2])
     if ttl_ms < 0:
         raise CommandError(BAD_TTL)
-    if not is_sound(argv[3]):
+    if not is_sound(argv[3], look_at_sum=session.limits.skip_checksum_validation == 0):
         raise CommandError(BAD_VERSION_OR_CHECKSUM)
     try:
         value = restore_payload(argv[3], session.limits)

@@ -74,13 +74,17 @@ def idletime(session: Session, argv: list[bytes]) -> None:
 
 def refcount(session: Session, argv: list[bytes]) -> None:
     """OBJECT REFCOUNT key: Redis shares the integers below 10000; here nothing is shared."""
-    if not is_there(session, argv[2]):
-        return
+    if is_there(session, argv[2]):
+        session.reply.integer(references(session, argv[2]))
+
+
+def references(session: Session, key: bytes) -> i64:
+    """What a real server would count."""
     db = session.db
     shared: bool = False
-    if db.encoding(argv[2]) == b"int" and db.exists(argv[2]):
+    if db.encoding(key) == b"int" and db.exists(key):
         shared = db.found_string_length() <= _SHARED_DIGITS and db.found_string_cut(0, 1) != b"-"
-    session.reply.integer(_SHARED_REFERENCES if shared else 1)
+    return _SHARED_REFERENCES if shared else 1
 
 
 def help_command(session: Session, argv: list[bytes]) -> None:

@@ -257,17 +257,17 @@ class Loader:
         self.depth -= 1
 
 
-def rewrite(config: Config) -> None:
-    """CONFIG REWRITE: put the current values into the configuration file; raises OSError."""
+def rewrite(config: Config, everything: bool = False) -> None:
+    """CONFIG REWRITE: put the current values into the configuration file, on demand defaults too; raises OSError."""
     try:
         old = config.door.read_file(config.config_file)
     except FileNotFoundError:
         old = b""
-    content = rewritten(config, old)
+    content = rewritten(config, old, everything)
     config.door.replace_file(config.config_file, content)
 
 
-def rewritten(config: Config, old: bytes) -> bytes:
+def rewritten(config: Config, old: bytes, everything: bool = False) -> bytes:
     """The new content of a configuration file whose old content is `old`.
 
     Comments, order and lines that no value stands behind (include, rename-command, loadmodule) are kept. A
@@ -277,12 +277,16 @@ def rewritten(config: Config, old: bytes) -> bytes:
     page = Page(config, old)
     for directive in config.directives:
         value = config.values[directive.name]
-        forced = directive.is_forced(value, config.compat)
+        forced = everything or directive.is_forced(value, config.compat)
         name = directive.name.encode()
         rows = directive.rows(value, config.compat)
         default_rows = directive.rows(directive.default_for(config.compat), config.compat)
         for index, row in enumerate(rows):
-            same = len(rows) == len(default_rows) > 1 and not isinstance(directive, SavePoints)
+            same = (
+                len(rows) == len(default_rows) > 1
+                and not isinstance(directive, SavePoints)
+                and not everything
+            )
             page.put(name, name + b" " + row, forced and not (same and row == default_rows[index]))
         page.done(name)
     if config.user_lines is not None:

@@ -1,5 +1,7 @@
 """DEBUG, as far as test suites of clients and servers use it. Shut by `enable-debug-command` unless opened."""
 
+import errno
+import os
 from typing import Final
 
 from mypy_extensions import i64
@@ -8,20 +10,30 @@ from gossamer.base.errors import CommandError
 from gossamer.base.glob import match
 from gossamer.base.numbers import NotANumber, is_int64, parse_double, to_int64
 from gossamer.commands.table import Command
-from gossamer.datatypes import listpack
-from gossamer.datatypes.value import Value
 from gossamer.engine.client import Client
+from gossamer.engine.config_file import rewrite
+from gossamer.engine.config_kinds import parse_memory
+from gossamer.engine.debug_structures import (
+    debug_client_eviction,
+    debug_htstats,
+    debug_htstats_key,
+    debug_listpack,
+    debug_object,
+    debug_quicklist,
+    debug_sdslen,
+    debug_structsize,
+)
 from gossamer.engine.digest import keyspace_digest, value_digest
-from gossamer.keyspace.access import lru_idle_seconds
 from gossamer.keyspace.database import KEEP_EXPIRE
-from gossamer.rdb.payload import dump
-from gossamer.resp.errors import NO_SUCH_KEY, NOT_INTEGER
+from gossamer.resp.errors import NOT_INTEGER
 
 DEBUG_REFUSED: Final = (
     b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a '
     b"local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 )
-PAYLOAD_ENVELOPE_BYTES: Final = 11  # type byte, version and check sum of a DUMP payload
+MUST_BE_POSITIVE: Final = b"ERR value is out of range, must be positive"
+PACKED_THRESHOLD_LIMIT_BYTES: Final = 1 << 32
+MATCHES_TRIED: Final = 20_000
 
 
 def debug(client: Client, argv: list[bytes]) -> None:
@@ -29,13 +41,19 @@ def debug(client: Client, argv: list[bytes]) -> None:
     if not client.engine.config.allows("enable-debug-command", is_local):
         raise CommandError(DEBUG_REFUSED)
     known = SUBCOMMANDS.get(argv[1].lower())
-    if known is None or not known.fewest <= len(argv) <= known.most:
-        raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for '"
-            + argv[1][:128]
-            + b"'. Try DEBUG HELP."
-        )
+    if (
+        known is None
+        or not known.fewest <= len(argv) <= known.most
+        or (len(argv) > known.most_before_80 and client.limits.compat < 80)
+    ):
+        raise unknown(argv)
     known.function(client, argv)
+
+
+def unknown(argv: list[bytes]) -> CommandError:
+    return CommandError(
+        b"ERR unknown subcommand or wrong number of arguments for '" + argv[1][:128] + b"'. Try DEBUG HELP."
+    )
 
 
 def debug_sleep(client: Client, argv: list[bytes]) -> None:
@@ -59,22 +77,6 @@ def debug_digest_value(client: Client, argv: list[bytes]) -> None:
             client.reply.simple(b"0" * 40)
         else:
             client.reply.simple(value_digest(value, int(client.db.table.at_expire)))
-
-
-def debug_object(client: Client, argv: list[bytes]) -> None:
-    key = argv[2]
-    value = client.db.peek(key)
-    encoding = client.db.encoding(key)
-    if value is None or encoding is None:
-        raise CommandError(NO_SUCH_KEY)
-    field = client.db.access_field(key)
-    size = len(dump(value, 10)) - PAYLOAD_ENVELOPE_BYTES
-    idle = lru_idle_seconds(field, client.state.now_ms)
-    text = (
-        f"Value at:0x{id(value):x} refcount:1 encoding:{encoding.decode()} serializedlength:{size} "
-        f"lru:{field} lru_seconds_idle:{idle}"
-    )
-    client.reply.simple(text.encode())
 
 
 def debug_reload(client: Client, argv: list[bytes]) -> None:
@@ -104,8 +106,103 @@ def debug_loadaof(client: Client, argv: list[bytes]) -> None:
     client.reply.ok()
 
 
+def debug_aof_flush_sleep(client: Client, argv: list[bytes]) -> None:
+    client.engine.debug.aof_flush_sleep_us = max(0, leading_integer(argv[2]))
+    client.reply.ok()
+
+
+def debug_config_rewrite(client: Client, argv: list[bytes]) -> None:
+    config = client.engine.config
+    reason = os.strerror(errno.EFAULT)
+    if config.config_file:
+        try:
+            rewrite(config, True)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        else:
+            client.reply.ok()
+            return
+    raise CommandError(b"ERR CONFIG-REWRITE-FORCE-ALL failed: " + reason.encode())
+
+
+def debug_pause_cron(client: Client, argv: list[bytes]) -> None:
+    client.engine.debug.cron_paused = leading_integer(argv[2]) != 0
+    client.reply.ok()
+
+
+def debug_set_skip_checksum_validation(client: Client, argv: list[bytes]) -> None:
+    client.limits.skip_checksum_validation = 1 if leading_integer(argv[2]) != 0 else 0
+    client.reply.ok()
+
+
+def debug_leak(client: Client, argv: list[bytes]) -> None:
+    """The memory of the argument is never given back."""
+    client.engine.debug.leaked.append(argv[2])
+    client.reply.ok()
+
+
+def debug_replicate(client: Client, argv: list[bytes]) -> None:
+    """Replicas are to run what this server did not."""
+    client.engine.add_message(client.db.index, argv[2:])
+    client.reply.ok()
+
+
+def debug_quicklist_packed_threshold(client: Client, argv: list[bytes]) -> None:
+    """Which elements get a node of their own follows `list-max-listpack-size` alone: checked, and without an effect."""
+    try:
+        size = parse_memory(argv[2])
+    except ValueError:
+        size = -1
+    if not 0 <= size < PACKED_THRESHOLD_LIMIT_BYTES:
+        raise CommandError(b"ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+    client.reply.ok()
+
+
+def debug_replybuffer(client: Client, argv: list[bytes]) -> None:
+    """Reply buffers here shrink whenever they are sent: checked, and without an effect."""
+    what = argv[2].lower()
+    if len(argv) != 4 or what not in (b"peak-reset-time", b"resizing"):
+        raise unknown(argv)
+    if what == b"peak-reset-time" and argv[3].lower() not in (b"never", b"reset"):
+        integer(argv[3])
+    client.reply.ok()
+
+
+def debug_clusterlink(client: Client, argv: list[bytes]) -> None:
+    raise CommandError(b"ERR Debug option only available for cluster mode enabled setup!")
+
+
+def debug_drop_cluster_packets(client: Client, argv: list[bytes]) -> None:
+    integer(argv[2])
+    client.reply.ok()
+
+
+def debug_stringmatch_test(client: Client, argv: list[bytes]) -> None:
+    """Match random patterns against random strings; whatever comes of it must come."""
+    alphabet = b"ab*?[]^-\\\x00"
+    for _ in range(MATCHES_TRIED):
+        words = [
+            bytes([alphabet[client.rng.below(len(alphabet))] for _ in range(client.rng.below(24))])
+            for _ in range(2)
+        ]
+        match(words[0], words[1], False)
+    who = b"the server" if client.engine.personality.is_valkey else b"Redis"
+    client.reply.simple(b"Apparently " + who + b" did not crash: test passed")
+
+
+def leading_integer(word: bytes) -> i64:
+    """The number that a word begins with, as the C library's atoi reads it."""
+    sign: i64 = -1 if word[:1] == b"-" else 1
+    value: i64 = 0
+    for c in word[1 if word[:1] in (b"-", b"+") else 0 :]:
+        if not 48 <= c <= 57 or value > 1 << 31:
+            break
+        value = value * 10 + c - 48
+    return sign * value
+
+
 def debug_set_active_expire(client: Client, argv: list[bytes]) -> None:
-    client.engine.active_expire = argv[2] != b"0"
+    client.engine.active_expire = leading_integer(argv[2]) != 0
     client.reply.ok()
 
 
@@ -115,10 +212,18 @@ def integer(word: bytes) -> i64:
     return to_int64(word)
 
 
+def positive(word: bytes) -> i64:
+    if not is_int64(word) or to_int64(word) < 0:
+        raise CommandError(MUST_BE_POSITIVE)
+    return to_int64(word)
+
+
 def debug_populate(client: Client, argv: list[bytes]) -> None:
-    count = integer(argv[2])
+    """Replicas and the append only file do not hear of these keys."""
+    client.propagate_nothing()
+    count = positive(argv[2])
     prefix = argv[3] if len(argv) > 3 else b"key"
-    size = integer(argv[4]) if len(argv) > 4 else 0
+    size = positive(argv[4]) if len(argv) > 4 else 0
     for number in range(count):
         key = prefix + b":%d" % number
         if client.db.exists(key):
@@ -168,9 +273,13 @@ def debug_protocol(client: Client, argv: list[bytes]) -> None:
     elif kind == b"push":
         if reply.protocol == 2:
             raise CommandError(b"ERR RESP2 is not supported by this command")
+        if client.limits.compat >= 80:
+            reply.bulk(b"Some real reply following the push reply")
         reply.push(2)
         reply.bulk(b"server-cpu-usage")
         reply.integer(42)
+        if client.limits.compat < 80:
+            reply.bulk(b"Some real reply following the push reply")
     elif kind == b"verbatim":
         reply.verbatim(b"txt", b"This is a verbatim\nstring")
     elif kind == b"true":
@@ -182,7 +291,7 @@ def debug_protocol(client: Client, argv: list[bytes]) -> None:
     else:
         raise CommandError(
             b"ERR Wrong protocol type name. Please use one of the following: "
-            b"string|integer|double|null|array|set|map|attrib|push|verbatim|true|false"
+            b"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
         )
 
 
@@ -198,30 +307,6 @@ def debug_stringmatch_len(client: Client, argv: list[bytes]) -> None:
     client.reply.integer(1 if match(argv[3], b"a" * integer(argv[2]), False) else 0)
 
 
-def debug_listpack(client: Client, argv: list[bytes]) -> None:
-    value = client.db.peek(argv[2])
-    if value is None:
-        raise CommandError(NO_SUCH_KEY)
-    packed = value.packed() if isinstance(value, Value) else None
-    if packed is None or client.db.encoding(argv[2]) != b"listpack":
-        raise CommandError(b"ERR Not a listpack encoded object.")
-    client.engine.hooks.log_notice(f"listpack of {argv[2]!r}: {listpack.entries(packed)!r}")
-    client.reply.simple(b"Listpack structure printed on stdout")
-
-
-def debug_htstats(client: Client, argv: list[bytes]) -> None:
-    index = integer(argv[2])
-    if not 0 <= index < len(client.keyspace.databases):
-        raise CommandError(b"ERR Out of range database")
-    table = client.keyspace.databases[index].table
-    text = (
-        f"[Dictionary HT]\nbuckets: {len(table.buckets)}\nnumber of elements: {table.count}\n"
-        f"mean entries per bucket: {int(table.count) / len(table.buckets):.2f}\n"
-        f"[Expires HT]\nnumber of elements: {table.expires_count}\n"
-    )
-    client.reply.verbatim(b"txt", text.encode())
-
-
 def debug_accept(client: Client, argv: list[bytes]) -> None:
     """Settings of structures that Gossamer does not have: taken, without an effect."""
     client.reply.ok()
@@ -234,36 +319,62 @@ def debug_die(client: Client, argv: list[bytes]) -> None:
 
 HELP: Final = (
     b"DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-    b"CHANGE-REPL-ID, JMAP, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER, SET-DISABLE-DENY-SCRIPTS",
+    b"AOF-FLUSH-SLEEP <microseconds>",
+    b"    Sleep before the append only file is written to.",
+    b"CHANGE-REPL-ID, CLOSE-CLUSTER-LINK-ON-PACKET-DROP, DICT-RESIZING,",
+    b"DROP-CLUSTER-PACKET-FILTER, PAUSE-AFTER-FORK, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER,",
+    b"SET-DISABLE-DENY-SCRIPTS",
     b"    Accepted without an effect.",
+    b"CLIENT-EVICTION",
+    b"    The clients that maxmemory-clients may close, by the size of their buffers.",
+    b"CONFIG-REWRITE-FORCE-ALL",
+    b"    Write every directive into the configuration file.",
     b"DIGEST",
     b"    A number for the whole data set, the same on redis-server 7.0 for the same data.",
     b"DIGEST-VALUE <key> [<key> ...]",
     b"    The same for single values.",
     b"ERROR <text>",
     b"    Answer with an error of that text.",
-    b"HTSTATS <db>",
+    b"HTSTATS <db> [full]",
     b"    How full the buckets of a database are.",
-    b"LISTPACK <key>",
-    b"    Write the elements of a listpack into the log.",
+    b"HTSTATS-KEY <key> [full]",
+    b"    How full the buckets of a hash, a set or a sorted set are.",
+    b"LEAK <string>",
+    b"    Keep the memory of a string for ever.",
+    b"LISTPACK <key>, QUICKLIST <key> [<0|1>]",
+    b"    Write what the value is made of into the log.",
+    b"LOADAOF",
+    b"    Empty the data set and load the append only file.",
     b"LOG <text>",
     b"    Write a line into the log.",
-    b"OBJECT <key>",
-    b"    Encoding, size in a DUMP payload, idle time.",
+    b"OBJECT <key> [fast]",
+    b"    Encoding, size in a DUMP payload, idle time, nodes of a list.",
+    b"PAUSE-CRON <0|1>",
+    b"    Hold back what happens several times a second.",
     b"POPULATE <count> [<prefix>] [<size>]",
     b"    Create keys prefix:0, prefix:1 ... with values of that size.",
     b"PROTOCOL <type>",
     b"    Answer with a value of that type.",
     b"RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
     b"    Save, empty and load the data set.",
+    b"REPLICATE <command> [<arg> ...]",
+    b"    Let replicas run what this server did not.",
+    b"SDSLEN <key>",
+    b"    The memory of a key and of its string.",
     b"SEGFAULT, PANIC, ASSERT, OOM",
     b"    End the process without saving.",
     b"SET-ACTIVE-EXPIRE <0|1>",
     b"    Switch the active expire cycle off or on.",
+    b"SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+    b"    Let RESTORE take payloads whose check sum is wrong.",
     b"SLEEP <seconds>",
     b"    Do nothing for so long, as a slow command would.",
     b"STRINGMATCH-LEN <len> <pattern>",
     b"    Match a pattern against so many letters a.",
+    b"STRINGMATCH-TEST",
+    b"    Match random patterns.",
+    b"STRUCTSIZE",
+    b"    The sizes of basic structures.",
     b"HELP",
     b"    This text.",
 )
@@ -276,10 +387,11 @@ def debug_help(client: Client, argv: list[bytes]) -> None:
 class Subcommand:
     """A subcommand of DEBUG, which COMMAND does not tell of; lengths of argv."""
 
-    def __init__(self, function: "object", fewest: int, most: int) -> None:
+    def __init__(self, function: "object", fewest: int, most: int, most_before_80: int = 1 << 20) -> None:
         self.handler = function
         self.fewest = fewest
         self.most = most
+        self.most_before_80 = most_before_80  # in versions before Valkey 8.0
 
     def function(self, client: Client, argv: list[bytes]) -> None:
         assert callable(self.handler)
@@ -290,8 +402,8 @@ ANY: Final = 1 << 20
 SUBCOMMANDS: Final = {
     b"sleep": Subcommand(debug_sleep, 3, 3),
     b"digest": Subcommand(debug_digest, 2, 2),
-    b"digest-value": Subcommand(debug_digest_value, 3, ANY),
-    b"object": Subcommand(debug_object, 3, 4),
+    b"digest-value": Subcommand(debug_digest_value, 2, ANY),
+    b"object": Subcommand(debug_object, 3, 4, 3),
     b"reload": Subcommand(debug_reload, 2, 5),
     b"loadaof": Subcommand(debug_loadaof, 2, 2),
     b"set-active-expire": Subcommand(debug_set_active_expire, 3, 3),
@@ -301,11 +413,27 @@ SUBCOMMANDS: Final = {
     b"protocol": Subcommand(debug_protocol, 3, 3),
     b"stringmatch-len": Subcommand(debug_stringmatch_len, 4, 4),
     b"listpack": Subcommand(debug_listpack, 3, 3),
-    b"htstats": Subcommand(debug_htstats, 3, 4),
+    b"htstats": Subcommand(debug_htstats, 3, 4, 3),
     b"change-repl-id": Subcommand(debug_accept, 2, 2),
-    b"jmap": Subcommand(debug_accept, 2, 2),
-    b"quicklist-packed-threshold": Subcommand(debug_accept, 3, 3),
-    b"replybuffer": Subcommand(debug_accept, 3, 4),
+    b"quicklist-packed-threshold": Subcommand(debug_quicklist_packed_threshold, 3, 3),
+    b"replybuffer": Subcommand(debug_replybuffer, 3, 4),
+    b"quicklist": Subcommand(debug_quicklist, 3, 4),
+    b"htstats-key": Subcommand(debug_htstats_key, 3, 4, 3),
+    b"sdslen": Subcommand(debug_sdslen, 3, 3),
+    b"structsize": Subcommand(debug_structsize, 2, 2),
+    b"client-eviction": Subcommand(debug_client_eviction, 2, 2),
+    b"aof-flush-sleep": Subcommand(debug_aof_flush_sleep, 3, 3),
+    b"pause-cron": Subcommand(debug_pause_cron, 3, 3),
+    b"set-skip-checksum-validation": Subcommand(debug_set_skip_checksum_validation, 3, 3),
+    b"leak": Subcommand(debug_leak, 3, 3),
+    b"replicate": Subcommand(debug_replicate, 3, ANY),
+    b"clusterlink": Subcommand(debug_clusterlink, 5, 5),
+    b"drop-cluster-packet-filter": Subcommand(debug_drop_cluster_packets, 3, 3),
+    b"close-cluster-link-on-packet-drop": Subcommand(debug_accept, 3, 3, 0),
+    b"dict-resizing": Subcommand(debug_accept, 3, 3, 0),
+    b"pause-after-fork": Subcommand(debug_accept, 3, 3, 0),
+    b"config-rewrite-force-all": Subcommand(debug_config_rewrite, 2, 2),
+    b"stringmatch-test": Subcommand(debug_stringmatch_test, 2, 2),
     b"set-disable-deny-scripts": Subcommand(debug_accept, 3, 3),
     b"segfault": Subcommand(debug_die, 2, 2),
     b"panic": Subcommand(debug_die, 2, 2),

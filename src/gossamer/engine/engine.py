@@ -55,6 +55,7 @@ from gossamer.engine.client import (
 from gossamer.engine.client_memory import ClientMemory, request_bytes
 from gossamer.engine.command_log import CommandLog, wire_bytes
 from gossamer.engine.config import Config
+from gossamer.engine.debug_settings import DebugSettings
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
 from gossamer.engine.functions import Functions
 from gossamer.engine.latency import LatencyMonitor
@@ -130,6 +131,7 @@ class Engine(KeyspaceListener):
         self.paused_clients: list[Client] = []
         self.tracks_latency: bool = True
         self.active_expire: bool = True  # DEBUG SET-ACTIVE-EXPIRE
+        self.debug: DebugSettings = DebugSettings()
         self.scripts: Scripts = Scripts(self)
         self.tracking: Tracking = Tracking(self)
         self.client_memory: ClientMemory = ClientMemory(self)

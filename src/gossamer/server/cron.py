@@ -72,6 +72,8 @@ class Cron:
     def tick(self) -> int:
         """One turn; answers the ms until the next."""
         engine = self.engine
+        if engine.debug.cron_paused:
+            return 1000 // max(1, self.config.number("hz"))
         now_us: i64 = engine.now_us
         now_ms: i64 = now_us // 1000
         self.turns += 1

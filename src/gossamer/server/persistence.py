@@ -340,6 +340,8 @@ class Persistence(InfoSource):
     def before_flush(self) -> None:
         """Before replies leave: what was written gets to where the policy promises."""
         aof = self.aof
+        if self.engine.debug.aof_flush_sleep_us and aof.is_open():
+            self.engine.hooks.sleep(float(self.engine.debug.aof_flush_sleep_us) / 1_000_000)
         aof.flush()
         if (aof.write_error != "" or aof.sync_error != "") != self.aof_in_trouble:
             self.refuse_or_allow_writes()

@@ -43,7 +43,7 @@ COMMANDS = [
             ("LADDR", "127.0.0.1:1"),
             ("USER", either("default", "nobody")),
             ("SKIPME", either("yes", "no", "x")),
-            ("MAXAGE", either("100000", "x")),
+            ("MAXAGE", either("100000", "x", "0", "-1")),
         ).map(lambda words: (*words, b"ID", b"999999999")),  # whatever else it says, nobody is meant
         client=None,
         weight=1,
@@ -55,6 +55,11 @@ COMMANDS = [
     command(
         "CLIENT UNBLOCK", either("999999999", "x", "-1"), options("TIMEOUT", "ERROR", maximum=1), client=None
     ),
+    command("CLIENT CAPA", many(either("redirect", "REDIRECT", "nosuch"), 0, 2), client=None, weight=1),
+    command("CLIENT PAUSE", either("9223372036854775808"), client=None, weight=1),
+    command("WAIT", either("0", "-1", "x", "1"), either("1", "-1", "x", "9223372036854775808"), client=None),
+    command("WAITAOF", either("0", "1", "2", "x"), either("0", "-1", "x"), either("1", "-1", "x"), client=None),
+    command("ROLE", client=None, weight=1),
     command("CLIENT GETREDIR", client=None, weight=1),
     command("CLIENT NOSUCH", client=None, weight=1),
     command("CLIENT HELP", client=None, weight=1),
