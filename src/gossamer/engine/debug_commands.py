@@ -1,7 +1,5 @@
 """DEBUG, as far as test suites of clients and servers use it. Shut by `enable-debug-command` unless opened."""
 
-import errno
-import os
 from typing import Final
 
 from mypy_extensions import i64
@@ -113,7 +111,7 @@ def debug_aof_flush_sleep(client: Client, argv: list[bytes]) -> None:
 
 def debug_config_rewrite(client: Client, argv: list[bytes]) -> None:
     config = client.engine.config
-    reason = os.strerror(errno.EFAULT)
+    reason = "Bad address"  # what the real server says where there is no file
     if config.config_file:
         try:
             rewrite(config, True)

@@ -272,6 +272,8 @@ class Engine(KeyspaceListener):
         client.last_command = command
         function = command.function
         assert function is not None
+        if self.gate & GATE_MONITORS and command.name in RUNNING_SCRIPTS:
+            self.feed_monitors(client, command, argv)  # before what it runs
         try:
             function(client, argv)
         except CommandError as error:
@@ -284,6 +286,8 @@ class Engine(KeyspaceListener):
             client.block_keys = None
             self.hooks.log_bug(command.full_name.decode(), bug)
         self.running = outer
+        if self.gate & GATE_MONITORS and not command.flags & (SKIP_MONITOR | ADMIN):
+            self.feed_monitors(client, command, argv)
         now_us: i64 = self.clock.now_us()
         self.now_us = now_us
         now_ms: i64 = now_us // 1000
@@ -462,8 +466,6 @@ class Engine(KeyspaceListener):
             client.paused = True
             self.paused_clients.append(client)
             return False
-        if self.gate & GATE_MONITORS and not flags & (SKIP_MONITOR | ADMIN):
-            self.feed_monitors(client, without_secrets(command, argv, int(self.limits.compat)))
         self.state.touches = client.gate & GATE_NO_TOUCH == 0 or command.name == b"touch"
         return True
 
@@ -683,8 +685,9 @@ class Engine(KeyspaceListener):
             self.monitors.remove(client)
             self.set_gate(GATE_MONITORS, bool(self.monitors))
 
-    def feed_monitors(self, client: Client, argv: list[bytes]) -> None:
+    def feed_monitors(self, client: Client, command: Command, argv: list[bytes]) -> None:
         """Show a command to the clients in MONITOR."""
+        argv = without_secrets(command, argv, int(self.limits.compat))
         line = monitor_line(self.now_us, client, argv)
         for monitor in self.monitors:
             monitor.reply.raw(line)
@@ -707,6 +710,7 @@ PUBSUB_CONTEXT: Final = frozenset(
 UNSUBSCRIBING: Final = frozenset((b"unsubscribe", b"punsubscribe", b"sunsubscribe"))
 HTTP_WORDS: Final = frozenset((b"post", b"host:"))
 MULTI_CONTEXT: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
+RUNNING_SCRIPTS: Final = frozenset((b"eval", b"eval_ro", b"evalsha", b"evalsha_ro", b"fcall", b"fcall_ro"))
 TOUCHING_ARBITRARY_KEYS: Final = frozenset(
     (b"scan", b"randomkey")
 )  # due keys that they meet need not go together
@@ -734,7 +738,12 @@ def unknown_command(engine: Engine, argv: list[bytes]) -> bytes:
 
 def monitor_line(now_us: i64, client: Client, argv: list[bytes]) -> bytes:
     """One line of MONITOR as a status reply."""
-    parts = [b"+%d.%06d [%d %s]" % (now_us // 1_000_000, now_us % 1_000_000, client.db.index, client.address)]
+    source = client.address
+    if client.client_id == 0:
+        source = b"lua"
+    elif client.over_unix_socket:
+        source = b"unix:" + client.address.rpartition(b":")[0]
+    parts = [b"+%d.%06d [%d %s]" % (now_us // 1_000_000, now_us % 1_000_000, client.db.index, source)]
     for argument in argv:
         parts.append(quote(argument))
     return b" ".join(parts) + b"\r\n"
