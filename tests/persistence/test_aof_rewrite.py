@@ -11,6 +11,7 @@ from gossamer.engine.config_commands import EngineSettings
 from gossamer.engine.digest import keyspace_digest
 from gossamer.engine.doors import EngineHooks
 from gossamer.engine.engine import Engine
+from gossamer.persistence.aof_rewrite import ON
 from gossamer.server.command_table import all_commands
 from gossamer.server.log import NOTHING, Log
 from gossamer.server.persistence import Persistence
@@ -293,6 +294,52 @@ def test_each_file_operation_of_a_rewrite_may_fail_and_no_write_is_lost() -> Non
             host.let_child_end()
         assert host.restarted().digest() == host.digest(), nth
     assert tried > 12
+
+
+@pytest.mark.parametrize("policy", [b"everysec", b"no", b"always"])
+def test_writes_that_never_stop_cannot_hold_a_rewrite_up(policy: bytes) -> None:
+    host = Host(appendfsync=policy)
+    host.run(b"SET", b"n", b"0")
+    host.run(b"BGREWRITEAOF")
+    for turn in range(10):
+        if host.processes.jobs:
+            break
+        host.run(b"SET", b"before", b"%d" % turn)
+        host.background.work()
+        host.run(b"SET", b"after", b"%d" % turn)
+        host.cron()
+    assert host.processes.jobs
+    host.run(b"SET", b"n", b"1")
+    host.let_child_end()
+    assert host.restarted().digest() == host.digest()
+
+
+@pytest.mark.parametrize("policy", [b"everysec", b"no", b"always"])
+def test_writes_that_never_stop_cannot_hold_turning_it_on_up(policy: bytes) -> None:
+    host = Host(appendonly=b"no", appendfsync=policy)
+    host.run(b"SET", b"n", b"0")
+    host.run(b"CONFIG", b"SET", b"appendonly", b"yes")
+    host.processes.run_child()
+    for turn in range(10):
+        host.run(b"SET", b"before", b"%d" % turn)
+        host.background.work()
+        host.run(b"SET", b"after", b"%d" % turn)
+        host.cron()
+    assert host.persistence.rewrites.state == ON
+    assert host.restarted().digest() == host.digest()
+
+
+def test_turning_it_off_between_the_end_of_the_child_and_the_sync_leaves_nothing_behind() -> None:
+    host = Host(appendonly=b"no", appendfsync=b"no")
+    host.run(b"SET", b"n", b"0")
+    host.run(b"CONFIG", b"SET", b"appendonly", b"yes")
+    host.run(b"INCR", b"n")
+    host.let_child_end()
+    assert host.persistence.rewrites.in_progress()
+    host.run(b"CONFIG", b"SET", b"appendonly", b"no")
+    assert not host.processes.ended.get(max(host.processes.jobs)), "nobody kills a process that has ended"
+    assert not [name for name in host.disk.files if "temp" in name]
+    assert not host.persistence.rewrites.in_progress()
 
 
 def test_functions_are_part_of_the_base() -> None:

@@ -32,6 +32,7 @@ POLICIES: Final = {b"everysec": EVERYSEC, b"always": ALWAYS, b"no": NO}
 
 POSTPONED_MAX_S: Final = 2
 LOG_ERRORS_EVERY_S: Final = 30
+SETTLING_ROUNDS: Final = 2  # syncs by the other thread before the rest is synced at once
 BUFFER_KEPT_BYTES: Final = 1 << 20  # a buffer that was larger is given back
 _MULTI: Final = b"*1\r\n$5\r\nMULTI\r\n"
 _EXEC: Final = b"*1\r\n$4\r\nEXEC\r\n"
@@ -108,6 +109,8 @@ class AppendOnlyFile(WriteFeed):
         self.sync_error: str = ""
         self.last_sync_s: i64 = 0
         self.delayed_syncs: i64 = 0
+        self.settling_to: i64 = 0  # how much is to be durable before a file is handed over
+        self.settling_rounds: i64 = 0
         self.closing: list[CloseTask] = []
 
     def follow(self) -> None:
@@ -179,16 +182,28 @@ class AppendOnlyFile(WriteFeed):
             return self.sync_now(file)
         return True
 
-    def begin_settling(self) -> bool:
-        """Get ready for settle() without a stall: True once little is left to sync."""
+    def begin_settling(self) -> None:
+        """Get ready for settle() without a stall; ask `settles` again and again until it is True."""
         self.flush(True)
+        self.settling_to = self.written_bytes
+        self.settling_rounds = SETTLING_ROUNDS
+
+    def settles(self) -> bool:
+        """True once little is left to sync: what was written while the last of a few syncs ran.
+
+        Under load there is always something left, so nobody may wait for nothing.
+        """
+        self.flush()
         file = self.file
         if file is None or self.synced_bytes >= self.written_bytes:
             return True
-        task = self.sync_task
-        if task is None:
+        if self.synced_bytes >= self.settling_to:
+            self.settling_rounds -= 1
+            self.settling_to = self.written_bytes
+            if self.settling_rounds == 0:
+                return True
+        if self.sync_task is None:
             self.start_sync(file)
-            return self.sync_task is None
         return False
 
     # -- what is fed --------------------------------------------------------------------------------------

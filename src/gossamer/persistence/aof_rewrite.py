@@ -102,6 +102,8 @@ class Rewrites:
         self.other_child_active: bool = False  # a snapshot, a transfer to a replica
         # The rewrite
         self.child_id: i64 = -1
+        self.child_ended: bool = False
+        self.child_status: i64 = 0
         self.settling: bool = False  # a rewrite has begun and waits for a sync
         self.scheduled: bool = False
         self.base_is_rdb: bool = True
@@ -292,13 +294,14 @@ class Rewrites:
         self.scheduled = False
         self.settling = True
         self.since_s = self.now_s()
+        self.aof.begin_settling()
         return self.advance()
 
     def advance(self) -> bool:
         """Take a rewrite that waits a step further; False where it failed."""
         aof = self.aof
         if self.state == ON:
-            if not aof.begin_settling():
+            if not aof.settles():
                 if aof.trouble():
                     return self.fail("the AOF cannot be written")
                 return True  # the sync is under way
@@ -358,9 +361,23 @@ class Rewrites:
             f"Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes"
         )
 
+    def watch_child(self) -> None:
+        """See whether the child has ended; the increment of a first rewrite is settled before it is listed."""
+        if not self.child_ended:
+            status = self.processes.exit_status(self.child_id)
+            if status is None:
+                return
+            self.child_ended = True
+            self.child_status = status
+            self.aof.begin_settling()
+        waits = self.state == FIRST_REWRITE and self.child_status == 0 and not self.aof.trouble()
+        if not waits or self.aof.settles():
+            self.finish(self.child_status)
+
     def finish(self, status: i64) -> None:
         """The child has ended."""
         temporary = temporary_base(self.child_id)
+        self.child_ended = False
         self.last_took_s = self.now_s() - self.since_s
         self.child_id = -1
         self.since_s = -1
@@ -417,9 +434,7 @@ class Rewrites:
         if self.removing:
             self.strike_history()
         if self.child_id != -1:
-            status = self.processes.exit_status(self.child_id)
-            if status is not None:
-                self.finish(status)
+            self.watch_child()
         elif self.settling:
             self.advance()
         elif not self.other_child_active and self.is_due():
@@ -483,8 +498,10 @@ class Rewrites:
         self.settling = False
         if self.child_id == -1:
             return
-        self.log.notice(f"Killing running AOF rewrite child: {self.child_id}")
-        self.processes.kill(self.child_id)
+        if not self.child_ended:
+            self.log.notice(f"Killing running AOF rewrite child: {self.child_id}")
+            self.processes.kill(self.child_id)
+        self.child_ended = False
         self.remove_quietly(temporary_base(self.child_id))
         self.child_id = -1
         self.since_s = -1
