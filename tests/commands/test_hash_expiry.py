@@ -78,7 +78,7 @@ def test_only_fields_that_were_set_are_told(caller: Caller) -> None:
     assert caller.propagated == [[b"HPEXPIREAT", b"h", b"1700000000400", b"FIELDS", b"1", b"b"]]
     dirty = caller.state.dirty
     assert caller.line("HEXPIRE h 5 XX FIELDS 2 c x") == [0, -2]
-    assert (caller.state.dirty, caller.propagated, caller.events) == (dirty, None, [])
+    assert caller.state.dirty == dirty and caller.propagated is None and not caller.events
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ def test_hgetex_reads_and_sets_the_time(caller: Caller) -> None:
     assert caller.propagated == [[b"HPERSIST", b"h", b"FIELDS", b"1", b"a"]]
     assert caller.events == [(b"hpersist", b"h")]
     assert caller.line("HGETEX h PERSIST FIELDS 2 a b") == [b"1", b"2"]
-    assert (caller.events, caller.propagated) == ([], None)
+    assert not caller.events and caller.propagated is None
     assert caller.line("HGETEX h PX 0 FIELDS 2 a b") == [b"1", b"2"]
     assert caller.propagated == [[b"HDEL", b"h", b"a", b"b"]]
     assert caller.events == [(b"hexpired", b"h"), (b"del", b"h")]
@@ -414,7 +414,7 @@ def test_hsetex_conditions_hold_for_all_fields_or_none(caller: Caller) -> None:
     assert caller.line("HSETEX h FNX FIELDS 2 b 1 a 1") == 0
     assert caller.line("HSETEX h FXX FIELDS 2 a 2 b 2") == 0
     assert caller.line("HSETEX h NX FIELDS 1 b 2") == 0
-    assert (caller.events, caller.propagated) == ([], None)
+    assert not caller.events and caller.propagated is None
     assert caller.line("HSETEX h FXX XX PX 5 FIELDS 1 a 2") == 1
     later(caller, 6)
     assert caller.line("HSETEX h FXX FIELDS 1 a 3") == 0
@@ -426,7 +426,7 @@ def test_hsetex_with_a_time_that_is_over_removes(caller: Caller) -> None:
     assert caller.propagated == [[b"HDEL", b"h", b"a"]]
     assert caller.events == [(b"hexpired", b"h")]
     assert caller.line("HSETEX nokey PX 0 FIELDS 1 a 9") == 1
-    assert (caller.events, caller.propagated) == ([], None)
+    assert not caller.events and caller.propagated is None
     assert caller.line("HSETEX h EX 0 FIELDS 1 b 9") == 1
     assert caller.content() == {}
 
@@ -437,7 +437,7 @@ def test_hgetdel_takes_fields_and_with_the_last_the_key(caller: Caller) -> None:
     assert caller.propagated == [[b"HDEL", b"h", b"a"]]
     assert caller.events == [(b"hdel", b"h")]
     assert caller.line("HGETDEL h FIELDS 1 x") == [None]
-    assert (caller.events, caller.propagated) == ([], None)
+    assert not caller.events and caller.propagated is None
     assert caller.line("HGETDEL h FIELDS 2 b c") == [b"2", b"3"]
     assert caller.events == [(b"hdel", b"h"), (b"del", b"h")]
     assert caller.line("HGETDEL h FIELDS 1 b") == [None]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from gossamer.commands.table import Command, KeySpec, build_table
 from gossamer.engine.acl_rules import Catalogue, Selector
 from gossamer.server.command_table import all_commands
 from support.servers import PEERS, ServerAbsent, ServerProcess, wait_until
+from support.wire import WireClient
 
 pytestmark = pytest.mark.peers
 
@@ -273,7 +275,7 @@ def test_a_server_says_why_it_does_not_start_with_its_users(compat: str, lines: 
         (server.directory / "users.acl").write_text("user bob on\n")
         (server.directory / "server.conf").write_text(f"port {server.port}\n{lines}\n")
         server.arguments = [str(server.directory / "server.conf"), *server.arguments[:-1]]
-        server.command_line = lambda s=server: command_line_with_file(s)  # type: ignore[method-assign]
+        server.command_line = partial(command_line_with_file, server)  # type: ignore[method-assign]
         with pytest.raises(RuntimeError, match="ended with 1"):
             server.start()
         told.append(reason_of(server.log_tail()))
@@ -308,7 +310,7 @@ user bob off resetchannels +@all -debug (~b* resetchannels -@all +get)
 
 @pytest.mark.parametrize("compat", COMPATS)
 def test_acl_save_and_load_keep_the_users(compat: str) -> None:
-    saved = []
+    saved: list[object] = []
     for kind in ("gossamer", "peer"):
         files = {"users.acl": USERS_FILE}
         with server_with(kind, compat, "--aclfile", "users.acl", files=files) as server:
@@ -333,6 +335,10 @@ def test_acl_save_and_load_keep_the_users(compat: str) -> None:
     assert saved[:2] == saved[2:]
 
 
+def answers(client: WireClient) -> bool:
+    return not client.call("PING").is_error
+
+
 @pytest.mark.parametrize("compat", COMPATS)
 def test_config_rewrite_writes_the_users(compat: str, tmp_path: Path) -> None:
     written = []
@@ -341,7 +347,7 @@ def test_config_rewrite_writes_the_users(compat: str, tmp_path: Path) -> None:
         path = server.directory / "server.conf"
         path.write_text("user bob on nopass +get ~b*\n# kept\nuser gone on\n")
         server.arguments = [str(path), *server.arguments]
-        server.command_line = lambda s=server: command_line_with_file(s)  # type: ignore[method-assign]
+        server.command_line = partial(command_line_with_file, server)  # type: ignore[method-assign]
         with server:
             server.start()
             with server.client() as client:
@@ -380,7 +386,7 @@ def test_clients_of_users_that_lost_their_rights_must_go(compat: str) -> None:
                 if name[2:] == "c2*":
                     client.call("PSUBSCRIBE", "c2*")
                 clients[name] = client
-            seen = []
+            seen: list[object] = []
             for step in (
                 ("ACL", "SETUSER", "a", "resetchannels", "&c*"),
                 ("ACL", "SETUSER", "b", "resetchannels", "&d*"),
@@ -390,7 +396,7 @@ def test_clients_of_users_that_lost_their_rights_must_go(compat: str) -> None:
                 if step[1] == "LOAD":
                     (server.directory / "users.acl").write_text("user a on nopass &* +@all\n")
                 seen.append(control.call(*step).raw)
-                wait_until(lambda c=control: not c.call("PING").is_error)
+                wait_until(partial(answers, control))
                 for client in clients.values():
                     client.available()
                 seen.append(sorted(name for name, client in clients.items() if client.closed_by_server))

@@ -35,14 +35,14 @@ def heard(client: WireClient, count: int = 1) -> list[bytes]:
 def test_a_client_of_resp2_hears_of_another_ones_keys(compat: str) -> None:
     def scene(server: ServerProcess) -> list[object]:
         reader, listener, writer = server.client(), server.client(), server.client()
-        number = listener.call("CLIENT", "ID").value
+        number = int(str(listener.call("CLIENT", "ID").value))
         listener.call("SUBSCRIBE", "__redis__:invalidate")
         assert not reader.call("CLIENT", "TRACKING", "ON", "REDIRECT", str(number)).is_error
         assert reader.call("CLIENT", "GETREDIR").value == number
         assert reader.call("CLIENT", "TRACKINGINFO").plain()[3] == number
         reader.call("MGET", "x", "y")
         writer.call("SET", "x", "1")
-        told: list[object] = heard(listener)
+        told: list[object] = list(heard(listener))
         writer.call("SET", "x", "2")  # nobody read it since
         writer.call("FLUSHALL")
         told += heard(listener)
@@ -61,7 +61,7 @@ def test_a_client_learns_that_its_listener_is_gone(compat: str) -> None:
         listener.close()
         wait_until(lambda: writer.call("CLIENT", "LIST", "ID", str(number)).plain() == b"")
         writer.call("SET", "x", "1")
-        told = [raw.replace(b"%d" % number, b"its listener") for raw in heard(reader)]
+        told = [raw.replace(str(number).encode(), b"its listener") for raw in heard(reader)]
         flags = reader.call("CLIENT", "TRACKINGINFO").plain()[1]
         shown = reader.call("CLIENT", "INFO").plain().split(b"flags=")[1].split()[0]
         return [told, flags, shown]

@@ -13,7 +13,6 @@ from gossamer.datatypes.value import Value
 from gossamer.rdb.crc64 import crc64
 from gossamer.rdb.input import Input
 from gossamer.rdb.loader import Loader, LoadTarget
-from gossamer.rdb.crc64 import crc64
 from gossamer.rdb.payload import dump, is_sound, restore
 from gossamer.rdb.reader import Reader
 from rdb.content import Collector, collect, read_data, write_all

@@ -91,7 +91,7 @@ def test_cve_2024_31227(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rules", [
-    ["(%~x)"], ["(~k +get", "%R~"], ["(%~"], ["%R"], ["%W"], ["%"], ["(%RW~k", "+@all", ")", ")"], 
+    ["(%~x)"], ["(~k +get", "%R~"], ["(%~"], ["%R"], ["%W"], ["%"], ["(%RW~k", "+@all", ")", ")"],
     ["~\0", "(~\xff \0)"],
 ])  # fmt: skip
 def test_cve_2024_51741(rules: list[str]) -> None:

@@ -105,7 +105,7 @@ def test_cve_2021_32628(kind: str) -> None:
         client.call("CONFIG", "SET", f"{kind}-{setting}", 2**31 - 1)
     large = [b"%d" % i + b"x" * 1_000_000 for i in range(5)]
     for item in large:
-        words = {
+        words: dict[str, list[bytes | str | int]] = {
             "hash": ["HSET", "k", item, item],
             "zset": ["ZADD", "k", "1", item],
             "list": ["RPUSH", "k", item],

@@ -17,7 +17,7 @@ EXPLORE = """
     if kind == 'userdata' and value ~= cjson.null or kind == 'thread' and not string.find(path, 'coroutine')
     then
       found[#found + 1] = path .. ' ' .. tostring(value)
-    elseif kind == 'string' and string.find(value, 'Traceback') or kind == 'string' and string.find(value, 'python') then
+    elseif kind == 'string' and (string.find(value, 'Traceback') or string.find(value, 'python')) then
       found[#found + 1] = path .. ' ' .. value
     end
     if (kind == 'table' or kind == 'function') and not seen[value] then

@@ -48,7 +48,8 @@ class Limits:
         self.client_query_buffer_limit_bytes: i64 = 1024 * 1024 * 1024
         self.rdb_compression: i64 = 1
         self.skip_checksum_validation: i64 = 0  # DEBUG's, of RESTORE
-        self.lazyfree_lazy_eviction: i64 = 0  # whether replicas hear UNLINK or DEL; nothing here waits for memory
+        # Whether replicas hear UNLINK or DEL; nothing here waits for memory.
+        self.lazyfree_lazy_eviction: i64 = 0
         self.lazyfree_lazy_expire: i64 = 0
         self.lazyfree_lazy_server_del: i64 = 0
         self.lfu_log_factor: i64 = 10

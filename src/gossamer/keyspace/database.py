@@ -73,7 +73,8 @@ class Database:
         self.state: KeyspaceState = state
         self.table: PackedTable = PackedTable(3)
         self.values_bytes: i64 = 0  # of the Values in the slab
-        self.field_expires: PackedTable | None = None  # keys of hashes with expiring fields, until there is one
+        # Keys of hashes with expiring fields; None until there is one.
+        self.field_expires: PackedTable | None = None
 
     # -- looking up ---------------------------------------------------------------------------------------
 

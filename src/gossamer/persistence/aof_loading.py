@@ -8,7 +8,8 @@ A file may begin with a snapshot (a base that was written as one, or the preambl
 whose time is over are loaded too, since the commands behind may renew them.
 
 Invariants: every failure leaves as AofLoadError, whose text is for the log, before a file was changed. What is cut
-is the torn end of the last file that holds anything, only. After an error the keyspace holds what came before it: the server must end.
+is the torn end of the last file that holds anything, only. After an error the keyspace holds what came before it: the
+server must end.
 """
 
 from typing import Final, final

@@ -12,7 +12,6 @@ from mypy_extensions import i64
 
 from gossamer.persistence.doors import Background, BackgroundTask, Disk, InputFile, Job, OutputFile, Processes
 
-
 # Bytes and size, without the times of the file, where the system can do that.
 SYNC_FILE: Final = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
 

@@ -58,7 +58,9 @@ COMMANDS = [
     command("CLIENT CAPA", many(either("redirect", "REDIRECT", "nosuch"), 0, 2), client=None, weight=1),
     command("CLIENT PAUSE", either("9223372036854775808"), client=None, weight=1),
     command("WAIT", either("0", "-1", "x", "1"), either("1", "-1", "x", "9223372036854775808"), client=None),
-    command("WAITAOF", either("0", "1", "2", "x"), either("0", "-1", "x"), either("1", "-1", "x"), client=None),
+    command(
+        "WAITAOF", either("0", "1", "2", "x"), either("0", "-1", "x"), either("1", "-1", "x"), client=None
+    ),
     command("ROLE", client=None, weight=1),
     command("CLIENT GETREDIR", client=None, weight=1),
     command("CLIENT NOSUCH", client=None, weight=1),
