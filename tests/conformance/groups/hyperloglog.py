@@ -52,14 +52,6 @@ COMMANDS = [
     command("PFCOUNT", many(key, 2, 4), weight=3),
     command("PFMERGE", key, many(key, 0, 3), weight=5),
     command("PFDEBUG", either("ENCODING", "DECODE", "decode", "TODENSE", "GETREG", "NONE"), key, weight=4),
-    command(
-        "CONFIG",
-        "SET",
-        "hll-sparse-max-bytes",
-        either("0", "20", "100", "3000", "16000"),
-        weight=2,
-        mangle=False,
-    ),
     about_one_key(("SET", key, damaged), ("PFCOUNT", key), weight=2),
     about_one_key(("SET", key, damaged), ("PFCOUNT", key, b"e"), ("PFDEBUG", "ENCODING", key)),
     about_one_key(("SET", key, damaged), ("PFDEBUG", "TODENSE", key), ("PFMERGE", b"e", key, b"d")),
@@ -70,4 +62,4 @@ COMMANDS = [
     command("OBJECT ENCODING", key),
     command("COPY", key, key, "REPLACE", weight=1),
 ]
-GROUP = Group("hyperloglog", COMMANDS, config={"hll-sparse-max-bytes": "3000"}, length=30)
+GROUP = Group("hyperloglog", COMMANDS, config={"hll-sparse-max-bytes": "300"}, length=30)
