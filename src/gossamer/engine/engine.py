@@ -59,6 +59,7 @@ from gossamer.engine.debug_settings import DebugSettings
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
 from gossamer.engine.functions import Functions
 from gossamer.engine.latency import LatencyMonitor
+from gossamer.engine.pausing import must_pause
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.scripting import Scripts
 from gossamer.engine.snapshot_door import RewriteDoor, SnapshotDoor
@@ -312,8 +313,8 @@ class Engine(KeyspaceListener):
             self.note_in(self.large_requests, client, command, argv, wire_bytes(argv))
         if client.gate & GATE_TRACKING:
             self.tracking.after_call(client, command, argv)
-        if client.propagated is not None or (self.feeds and (state.dirty != dirty or self.effects)):
-            self.collect_effects(client, argv, state.dirty != dirty)
+        if client.propagated is not None or (self.feeds and (state.dirty > dirty or self.effects)):
+            self.collect_effects(client, argv, state.dirty > dirty)
 
     def note_slow(self, client: Client, command: Command, argv: list[bytes], elapsed_us: i64) -> None:
         """Slow log and latency monitor, each by its own threshold."""
@@ -450,6 +451,12 @@ class Engine(KeyspaceListener):
             return self.refuse(client, command, LOADING_ERROR)
         if self.gate & GATE_BUSY and not flags & ALLOW_BUSY:
             return self.refuse(client, command, self.scripts.busy_error())
+        if self.gate & GATE_PAUSED and must_pause(self, client, command, argv):
+            client.blocked_argv = argv
+            client.blocked_command = command
+            client.paused = True
+            self.paused_clients.append(client)
+            return False
         if client.queued is not None and command.name in UNSUBSCRIBING and self.limits.compat >= 80:
             if not client.gate & GATE_SUBSCRIBED:
                 return self.refuse(client, command, not_subscribed(command.name))
@@ -459,12 +466,6 @@ class Engine(KeyspaceListener):
             if client.gate & GATE_LARGE_REQUEST:
                 self.note_in(self.large_requests, client, command, argv, wire_bytes(argv))
             client.reply.simple(b"QUEUED")
-            return False
-        if self.gate & GATE_PAUSED and self.must_pause(client, command):
-            client.blocked_argv = argv
-            client.blocked_command = command
-            client.paused = True
-            self.paused_clients.append(client)
             return False
         self.state.touches = client.gate & GATE_NO_TOUCH == 0 or command.name == b"touch"
         return True
@@ -488,18 +489,6 @@ class Engine(KeyspaceListener):
             if command is not None and command.flags & DENYOOM:
                 return True
         return False
-
-    def must_pause(self, client: Client, command: Command) -> bool:
-        if self.paused_until_ms <= self.state.now_ms:
-            return False
-        if not self.pause_writes_only:
-            return True
-        if command.name == b"exec" and client.queued is not None:
-            for argv in client.queued:
-                queued = self.find_command(argv)
-                if queued is not None and queued.flags & WRITE:
-                    return True
-        return command.flags & WRITE != 0 or command.name in PAUSED_AS_WRITES
 
     def end_pause(self) -> None:
         """Run what waited for the end of CLIENT PAUSE, in order."""
@@ -588,8 +577,8 @@ class Engine(KeyspaceListener):
             return
         self.blocking.release(client)
         client.last_interaction_us = self.now_us
-        if client.propagated is not None or (self.feeds and (self.state.dirty != dirty or self.effects)):
-            self.collect_effects(client, argv, self.state.dirty != dirty)
+        if client.propagated is not None or (self.feeds and (self.state.dirty > dirty or self.effects)):
+            self.collect_effects(client, argv, self.state.dirty > dirty)
         client.send_kept_pushes()
         client.mark_pending()
         client.door.resume()
@@ -714,7 +703,6 @@ RUNNING_SCRIPTS: Final = frozenset((b"eval", b"eval_ro", b"evalsha", b"evalsha_r
 TOUCHING_ARBITRARY_KEYS: Final = frozenset(
     (b"scan", b"randomkey")
 )  # due keys that they meet need not go together
-PAUSED_AS_WRITES: Final = frozenset((b"publish", b"spublish", b"pfcount", b"eval", b"evalsha", b"fcall"))
 
 
 def shown(argument: bytes, limit: int) -> bytes:

@@ -97,7 +97,9 @@ def latency_graph(client: Client, argv: list[bytes]) -> None:
 
 
 def latency_histogram(client: Client, argv: list[bytes]) -> None:
-    commands = command_lines_wanted(client.engine.commands, [word.lower() for word in argv[2:]])
+    commands = command_lines_wanted(client.engine.commands, [])
+    if len(argv) > 2:
+        commands = [each for word in argv[2:] for each in named(commands, word.lower())]
     reply = client.reply
     reply.map(len(commands))
     for command in commands:
@@ -113,6 +115,16 @@ def latency_histogram(client: Client, argv: list[bytes]) -> None:
             reply.integer(counts[i])
 
 
+def named(commands: list[Command], name: bytes) -> list[Command]:
+    """Those of a name; a container's is that of all its subcommands."""
+    return [each for each in commands if name in (each.full_name, each.full_name.partition(b"|")[0])]
+
+
+def bound_us(power: int) -> int:
+    """The most us in the bucket of a power of two, as the real servers' histograms have it: 1.024 us, two digits."""
+    return (power * 1024 + power * 1024 // 128 - 1) // 1000
+
+
 def cumulative_powers(histogram: list[int]) -> tuple[list[int], list[int]]:
     """Calls up to each power of two in us, as far as each differs from the one before."""
     bounds: list[int] = []
@@ -123,13 +135,13 @@ def cumulative_powers(histogram: list[int]) -> tuple[list[int], list[int]]:
         if not histogram[slot]:
             continue
         value = slot_value_us(slot)
-        while value > bound:
+        while value > bound_us(bound):
             bound *= 2
         seen += histogram[slot]
-        if bounds and bounds[-1] == bound:
+        if bounds and bounds[-1] == bound_us(bound):
             counts[-1] = seen
         else:
-            bounds.append(bound)
+            bounds.append(bound_us(bound))
             counts.append(seen)
     return bounds, counts
 
