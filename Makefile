@@ -22,6 +22,7 @@ INPUTS ?= 1000000
 EXAMPLES ?= 1000
 STATES ?= 100000
 CYCLES ?= 200
+SEQUENCES ?= 300
 ARGS ?=
 
 SOURCES := $(shell find src -name '*.py' -o -name '*.json' -o -name '*.lua' -o -name py.typed) setup.py pyproject.toml
@@ -31,7 +32,7 @@ WANTED := $(STAMPS)/wanted-$(shell echo '$(GOSSAMER_COMPILE) $(GOSSAMER_CFLAGS) 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help setup up down test check format fuzz campaign crash kill bench clean distclean
+.PHONY: help setup up down test check format fuzz payloads conformance campaign crash kill bench clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -87,6 +88,13 @@ format: $(STAMPS)/test-tools ## let ruff format everything and mend what it can
 
 fuzz: setup $(STAMPS)/test-tools ## a million damaged and split inputs for the request parser; INPUTS=... ARGS="--seed 1"
 	@PYTHONPATH=tests $(BIN)/python -m support.parser_fuzz --inputs $(INPUTS) $(ARGS)
+
+payloads: setup $(STAMPS)/test-tools ## restore a million damaged payloads and libraries, use what is taken; INPUTS=... ARGS="--seed 1"
+	@PYTHONPATH=tests $(BIN)/python -m support.payload_fuzz --inputs $(INPUTS) $(ARGS)
+
+conformance: setup $(STAMPS)/test-tools ## compare every command group with the real servers, renew docs/compatibility.md; SEQUENCES=...
+	@PYTHONPATH=tests $(BIN)/python -m conformance.report --sequences $(SEQUENCES) \
+		--write docs/compatibility.md $(ARGS)
 
 campaign: setup $(STAMPS)/test-tools ## long random comparison with the real servers, every cut of an AOF; EXAMPLES=... ARGS="-k zsets"
 	@GOSSAMER_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -s tests/conformance \

@@ -208,6 +208,11 @@ def denials(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
     return True
 
 
+def role(_argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """The same role; the offset counts whatever the process has ever told to an append only file."""
+    return [item.raw for item in ours.items()[::2]] == [item.raw for item in theirs.items()[::2]]
+
+
 OPEN_IN_A_DENIAL = (
     b"age-seconds",
     b"client-info",
@@ -285,6 +290,7 @@ RULES: dict[bytes, Rule] = {
     b"CLIENT INFO": same_fields,
     b"CLIENT LIST": same_fields,
     b"HELLO": hello,
+    b"ROLE": role,
     b"INFO": same_fields,
     b"MEMORY USAGE": same_kind,
     b"MEMORY STATS": same_kind,
