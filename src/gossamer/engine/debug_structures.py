@@ -43,11 +43,7 @@ def debug_object(client: Client, argv: list[bytes]) -> None:
     assert encoding is not None
     field = client.db.access_field(key)
     words = [f"Value at:0x{id(value):x} refcount:{references(client, key)} encoding:{encoding.decode()}"]
-    fast = len(argv) > 3
-    if fast and argv[3].lower() != b"fast":
-        raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for '" + argv[1] + b"'. Try DEBUG HELP."
-        )
+    fast = len(argv) > 3 and argv[3].lower() == b"fast"
     if not fast:
         words.append(f"serializedlength:{len(dump(value, 10)) - PAYLOAD_ENVELOPE_BYTES}")
     words.append(f"lru:{field} lru_seconds_idle:{lru_idle_seconds(field, client.state.now_ms)}")

@@ -80,6 +80,8 @@ class EngineFacts(InfoSource):
         facts[b"expired_time_cap_reached_count"] = state.expired_time_cap_reached
         facts[b"evicted_keys"] = state.evicted_keys
         facts[b"evicted_clients"] = statistics.evicted_clients
+        facts[b"total_forks"] = statistics.forks
+        facts[b"latest_fork_usec"] = statistics.latest_fork_us
         facts[b"lazyfree_pending_objects"] = state.lazyfree.pending()
         facts[b"lazyfreed_objects"] = state.lazyfree.freed_objects
         facts[b"keyspace_hits"] = state.hits

@@ -106,6 +106,8 @@ class Statistics:
         self.reads_processed: i64 = 0
         self.writes_processed: i64 = 0
         self.evicted_clients: i64 = 0
+        self.forks: i64 = 0
+        self.latest_fork_us: i64 = 0
         self.error_replies: i64 = 0
         self.errors: dict[bytes, i64] = {}
         self.peak_bytes: i64 = 0

@@ -66,7 +66,12 @@ class Cron:
     def expire(self) -> int:
         """A slice of the expire cycle; answers the ms until the next."""
         if self.engine.active_expire and self.engine.state.expires_now:
-            return self.expire_cycle.slow()
+            clock = self.engine.clock
+            started_us: i64 = clock.now_us()
+            next_ms = self.expire_cycle.slow()
+            now_us: i64 = clock.now_us()
+            self.engine.latency.note(b"expire-cycle", (now_us - started_us) // 1000, now_us // 1_000_000)
+            return next_ms
         return 100
 
     def tick(self) -> int:

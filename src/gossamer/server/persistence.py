@@ -12,7 +12,6 @@ from mypy_extensions import i64
 from gossamer.base.errors import CommandError, ConfigError, CorruptError
 from gossamer.engine.acknowledgements import DurabilityDoor
 from gossamer.engine.config import Config
-from gossamer.engine.doors import InfoSource
 from gossamer.engine.engine import GATE_DISK_ERROR, GATE_LOADING, Engine
 from gossamer.engine.snapshot_door import RewriteDoor
 from gossamer.persistence.aof import AppendOnlyFile, Emergency
@@ -23,7 +22,9 @@ from gossamer.persistence.loading import SnapshotLoading, load_snapshot
 from gossamer.persistence.manifest import Manifest, ManifestError, decode_name, load_manifest
 from gossamer.persistence.snapshot import SnapshotContent, Snapshots
 from gossamer.server.log import Log
+from gossamer.server.persistence_facts import PersistenceFacts
 from gossamer.server.storage import SystemBackground, SystemDisk, SystemProcesses
+from gossamer.server.timed_processes import TimedProcesses
 
 MISCONF = (
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
@@ -91,7 +92,7 @@ class EndOfProcess(Emergency):
         os._exit(1)
 
 
-class Persistence(InfoSource):
+class Persistence:
     """Owns the snapshots and the append only file of a server, and the loading at its start."""
 
     def __init__(
@@ -109,7 +110,9 @@ class Persistence(InfoSource):
         self.config = config
         self.log = log
         self.disk: Disk = disk if disk is not None else SystemDisk()
-        self.processes: Processes = processes if processes is not None else SystemProcesses()
+        self.processes: Processes = TimedProcesses(
+            engine, processes if processes is not None else SystemProcesses()
+        )
         self.background: Background = background if background is not None else SystemBackground()
         events = LogDoor(log)
         content = SnapshotContent(engine.keyspace, config)
@@ -127,7 +130,7 @@ class Persistence(InfoSource):
         )
         self.events = events
         engine.snapshots = self.snapshots
-        engine.info_sources.append(self)
+        engine.info_sources.append(PersistenceFacts(self))
         self.loading: SnapshotLoading | AofLoading | None = None
         self.manifest: Manifest | None = None  # of the append only file that is loaded
         self.loading_since_us: i64 = 0
@@ -251,8 +254,7 @@ class Persistence(InfoSource):
             return -1
         loading.close()
         report = loading.report()
-        self.snapshots.keys_loaded = report.keys_loaded
-        self.snapshots.keys_expired_at_load = report.keys_expired
+        self.snapshots.note_loaded(report)
         self.engine.state.dirty = 0
         elapsed_s = (self.engine.clock.now_us() - self.loading_since_us) / 1_000_000
         self.log.notice(
@@ -269,8 +271,10 @@ class Persistence(InfoSource):
     def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
         """DEBUG RELOAD; the error reply where it failed. With `merge`, keys that are there already stay."""
         engine = self.engine
-        if save and not self.snapshots.save():
-            return b"ERR Error trying to save the DB, can't reload"
+        if save:
+            if not self.snapshots.save():
+                return b"ERR Error trying to save the DB, can't reload"
+            self.snapshots.saves -= 1  # nobody asked for a save
         if flush:
             for database in engine.keyspace.databases:
                 engine.watches.touch_all(database.index, -1)
@@ -279,8 +283,10 @@ class Persistence(InfoSource):
             loaded = load_snapshot(
                 self.disk, self.snapshots.file_name(), engine.keyspace, self.config.flag("rdbchecksum"), merge
             )
-            if loaded is not None and not merge:
-                engine.functions.load_all(loaded.target.functions)
+            if loaded is not None:
+                self.snapshots.note_loaded(loaded.report())
+                if not merge:
+                    engine.functions.load_all(loaded.target.functions)
         except CommandError as refusal:
             self.log.warning(f"DEBUG RELOAD: {refusal.message.decode('utf-8', 'replace')}")
             return b"ERR Error trying to load the RDB dump, check server logs."
@@ -306,6 +312,7 @@ class Persistence(InfoSource):
         except AofLoadError as error:
             self.log.warning(str(error))
             return b"ERR Error trying to load the AOF files, check server logs."
+        self.snapshots.keys_loaded = loading.keys_loaded
         self.log.notice("Append Only File loaded by DEBUG LOADAOF")
         return None
 
@@ -398,54 +405,3 @@ class Persistence(InfoSource):
             return True
         self.log.warning("Error trying to save the DB, can't exit.")
         return False
-
-    def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
-        snapshots = self.snapshots
-        now_s = int(self.engine.now_us // 1_000_000)
-        facts[b"rdb_bgsave_in_progress"] = 1 if snapshots.in_background() else 0
-        facts[b"rdb_last_save_time"] = int(snapshots.last_save_s)
-        facts[b"rdb_last_bgsave_status"] = b"ok" if snapshots.last_background_ok else b"err"
-        facts[b"rdb_last_bgsave_time_sec"] = int(snapshots.last_background_took_s)
-        since = int(snapshots.background_since_s)
-        facts[b"rdb_current_bgsave_time_sec"] = now_s - since if since >= 0 else -1
-        facts[b"rdb_saves"] = int(snapshots.saves)
-        facts[b"rdb_last_load_keys_expired"] = int(snapshots.keys_expired_at_load)
-        facts[b"rdb_last_load_keys_loaded"] = int(snapshots.keys_loaded)
-        self.add_aof_facts(facts, now_s)
-        loading = self.loading
-        if loading is not None:
-            self.add_loading_facts(facts, loading)
-
-    def add_aof_facts(self, facts: dict[bytes, bytes | int], now_s: int) -> None:
-        rewrites = self.rewrites
-        aof = self.aof
-        since = int(rewrites.since_s)
-        facts[b"aof_enabled"] = 1 if rewrites.state != OFF else 0
-        facts[b"aof_rewrite_in_progress"] = 1 if rewrites.in_progress() else 0
-        facts[b"aof_rewrite_scheduled"] = 1 if rewrites.scheduled else 0
-        facts[b"aof_last_rewrite_time_sec"] = int(rewrites.last_took_s)
-        facts[b"aof_current_rewrite_time_sec"] = now_s - since if since >= 0 else -1
-        facts[b"aof_last_bgrewrite_status"] = b"ok" if rewrites.last_ok else b"err"
-        facts[b"aof_rewrites"] = int(rewrites.rewrites)
-        facts[b"aof_rewrites_consecutive_failures"] = int(rewrites.failures)
-        facts[b"aof_last_write_status"] = b"err" if aof.trouble() else b"ok"
-        facts[b"mem_aof_buffer"] = int(aof.buffered_bytes())
-        if rewrites.state != OFF:
-            facts[b"aof_current_size"] = int(rewrites.current_bytes())
-            facts[b"aof_base_size"] = int(rewrites.size_after_rewrite)
-            facts[b"aof_pending_rewrite"] = 1 if rewrites.scheduled else 0
-            facts[b"aof_buffer_length"] = int(aof.buffered_bytes())
-            facts[b"aof_pending_bio_fsync"] = 1 if aof.sync_is_pending() else 0
-            facts[b"aof_delayed_fsync"] = int(aof.delayed_syncs)
-
-    def add_loading_facts(
-        self, facts: dict[bytes, bytes | int], loading: SnapshotLoading | AofLoading
-    ) -> None:
-        total, loaded = int(loading.total_bytes), int(loading.loaded_bytes())
-        elapsed_s = (int(self.engine.now_us) - int(self.loading_since_us)) / 1_000_000
-        facts[b"loading"] = 1
-        facts[b"loading_start_time"] = int(self.loading_since_us) // 1_000_000
-        facts[b"loading_total_bytes"] = total
-        facts[b"loading_loaded_bytes"] = loaded
-        facts[b"loading_loaded_perc"] = f"{100 * loaded / max(1, total):.2f}".encode()
-        facts[b"loading_eta_seconds"] = int(elapsed_s * (total - loaded) / loaded) if loaded else 1

@@ -290,7 +290,14 @@ class Server:
 
     def free_memory(self) -> bool:
         """Evict until `maxmemory` is met; False where it cannot be."""
-        return self.evictor.perform(self.memory.counted_for_eviction_bytes(), self.clock)
+        used: i64 = self.memory.counted_for_eviction_bytes()
+        if used <= self.engine.limits.maxmemory_bytes or self.engine.latency.threshold_ms == 0:
+            return self.evictor.perform(used, self.clock)
+        started_us: i64 = self.clock.now_us()
+        within = self.evictor.perform(used, self.clock)
+        now_us: i64 = self.clock.now_us()
+        self.engine.latency.note(b"eviction-cycle", (now_us - started_us) // 1000, now_us // 1_000_000)
+        return within
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -312,6 +319,8 @@ class Server:
         """Save as asked and stop; False where the save failed and the server goes on."""
         if not self.persistence.before_shutdown(save, force):
             return False
+        for client in self.engine.clients.values():
+            client.close_soon()  # what is asked from now on would be answered and lost
         self.stop()
         return True
 
