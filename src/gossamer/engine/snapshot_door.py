@@ -24,10 +24,11 @@ class SnapshotDoor:
     def on_flushed_all(self) -> None:
         """Every database was emptied: a snapshot under way is out of date."""
 
-    def start_background(self, may_wait: bool) -> bool:
+    def start_background(self, may_wait: bool, may_run_now: bool = True) -> bool:
         """Begin a snapshot in the background; raises CommandError if that cannot be.
 
-        False, if it `may_wait`, where another child has to end first.
+        False where it was put off: if it `may_wait`, until another child has ended; not `may_run_now` inside a
+        transaction, of which a snapshot would hold a part.
         """
         return False
 

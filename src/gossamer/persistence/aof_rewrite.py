@@ -259,12 +259,11 @@ class Rewrites:
         for task in self.removing:
             if not task.done:
                 return
-        failed = [task for task in self.removing if task.error is not None]
+        removed = [task.name for task in self.removing if task.error is None]
+        failed = len(removed) < len(self.removing)
         self.removing = []
-        if failed or self.state == OFF:
-            return
         listed = self.manifest.copy()
-        listed.history.clear()
+        listed.history = [file for file in listed.history if self.path(file.name) not in removed]
         try:
             self.disk.sync_directory(self.directory)
             store_manifest(self.disk, self.directory, self.prefix, listed)
@@ -272,6 +271,8 @@ class Rewrites:
             self.log.warning(f"Cannot rewrite the AOF manifest: {error.strerror or error}")
             return
         self.manifest = listed
+        if not failed:
+            self.remove_history()  # what became history meanwhile
 
     # -- rewriting ----------------------------------------------------------------------------------------
 

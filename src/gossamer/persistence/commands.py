@@ -20,7 +20,8 @@ def bgsave(client: Client, argv: list[bytes]) -> None:
     schedule = len(argv) == 2 and argv[1].lower() == b"schedule"
     if len(argv) > 1 and not schedule:
         raise CommandError(SYNTAX)
-    if client.engine.snapshots.start_background(schedule):
+    engine = client.engine
+    if engine.snapshots.start_background(schedule, engine.call_depth == 0):
         client.reply.simple(b"Background saving started")
     else:
         client.reply.simple(b"Background saving scheduled")

@@ -23,6 +23,7 @@ from gossamer.keyspace.database import Database
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.walker import Walker
 from gossamer.persistence.doors import Disk, EventLog, Job, OutputFile, Processes
+from gossamer.rdb.loader import LoadReport
 from gossamer.rdb.values import version_with_field_expiry
 from gossamer.rdb.writer import Writer
 from gossamer.resp.personality import personality_of
@@ -238,14 +239,19 @@ class Snapshots(SnapshotDoor):
         self.last_save_s = self.now_s()
         self.last_background_ok = True
 
+    def note_loaded(self, report: LoadReport) -> None:
+        """What a file held that was loaded last."""
+        self.keys_loaded = report.keys_loaded
+        self.keys_expired_at_load = report.keys_expired
+
     # -- in the background --------------------------------------------------------------------------------
 
-    def start_background(self, may_wait: bool) -> bool:
+    def start_background(self, may_wait: bool, may_run_now: bool = True) -> bool:
         if self.in_background():
             raise CommandError(ALREADY_RUNNING)
-        if self.other_child_active:
-            if not may_wait:
-                raise CommandError(OTHER_CHILD)
+        if self.other_child_active and may_run_now and not may_wait:
+            raise CommandError(OTHER_CHILD)
+        if self.other_child_active or not may_run_now:
             self.scheduled = True
             return False
         if not self.fork():
