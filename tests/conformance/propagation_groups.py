@@ -159,8 +159,9 @@ SERVED = [
 FORMS_GROUP = Group("forms", FORMS, config=SETTINGS)
 SERVED_GROUP = Group("served", SERVED, clients=4, config=SETTINGS)
 
-# Groups of commands that manage the server or its clients: they change no keys, or more than keys.
-MANAGING = ("acl", "connection", "introspection", "server")
+# Groups of commands that manage the server or its clients: they change no keys, or more than keys. DEBUG POPULATE
+# changes keys that nobody is meant to hear of.
+MANAGING = ("acl", "connection", "debug", "introspection", "server")
 DATA_GROUPS = sorted(
     path.stem
     for path in Path(__file__).parent.joinpath("groups").glob("[!_]*.py")

@@ -146,7 +146,7 @@ def write_hello(client: Client, personality: Personality) -> None:
 
 def reset(client: Client, argv: list[bytes]) -> None:
     engine = client.engine
-    engine.end_monitor(client)
+    engine.watch_commands(client, False)
     if client.queued is not None:
         engine.discard_transaction(client)
     engine.watches.forget(client)

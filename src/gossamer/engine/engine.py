@@ -17,7 +17,6 @@ from mypy_extensions import i64
 from gossamer.base.clock import Clock
 from gossamer.base.errors import CommandError
 from gossamer.base.limits import Limits
-from gossamer.base.quoting import quote
 from gossamer.base.rng import Random64
 from gossamer.commands.table import (
     ADMIN,
@@ -59,6 +58,7 @@ from gossamer.engine.debug_settings import DebugSettings
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
 from gossamer.engine.functions import Functions
 from gossamer.engine.latency import LatencyMonitor
+from gossamer.engine.monitors import Monitors
 from gossamer.engine.pausing import must_pause
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.scripting import Scripts
@@ -107,7 +107,7 @@ class Engine(KeyspaceListener):
         self.clients: dict[i64, Client] = {}
         self.next_client_id: i64 = 1
         self.pending: list[Client] = []
-        self.monitors: list[Client] = []
+        self.monitors: Monitors = Monitors()
         self.blocking: Blocking = Blocking(databases)
         self.watches: Watches = Watches(self.keyspace)
         self.pubsub: PubSub = PubSub()
@@ -162,7 +162,7 @@ class Engine(KeyspaceListener):
             self.blocking.release(client)
         self.watches.forget(client)
         self.pubsub.forget(client)
-        self.end_monitor(client)
+        self.watch_commands(client, False)
         self.tracking.disable(client)
         self.client_memory.forget(client)
         self.clients.pop(client.client_id, None)
@@ -274,7 +274,7 @@ class Engine(KeyspaceListener):
         function = command.function
         assert function is not None
         if self.gate & GATE_MONITORS and command.name in RUNNING_SCRIPTS:
-            self.feed_monitors(client, command, argv)  # before what it runs
+            self.monitors.feed(self.now_us, client, command, argv)  # before what it runs
         try:
             function(client, argv)
         except CommandError as error:
@@ -288,7 +288,7 @@ class Engine(KeyspaceListener):
             self.hooks.log_bug(command.full_name.decode(), bug)
         self.running = outer
         if self.gate & GATE_MONITORS and not command.flags & (SKIP_MONITOR | ADMIN):
-            self.feed_monitors(client, command, argv)
+            self.monitors.feed(self.now_us, client, command, argv)
         now_us: i64 = self.clock.now_us()
         self.now_us = now_us
         now_ms: i64 = now_us // 1000
@@ -665,22 +665,13 @@ class Engine(KeyspaceListener):
         client.gate &= ~GATE_MULTI
         self.watches.forget(client)
 
-    # -- monitors -----------------------------------------------------------------------------------------
-
-    def end_monitor(self, client: Client) -> None:
-        """Leave MONITOR, if the client is in it."""
-        if client.monitor:
-            client.monitor = False
-            self.monitors.remove(client)
-            self.set_gate(GATE_MONITORS, bool(self.monitors))
-
-    def feed_monitors(self, client: Client, command: Command, argv: list[bytes]) -> None:
-        """Show a command to the clients in MONITOR."""
-        argv = without_secrets(command, argv, int(self.limits.compat))
-        line = monitor_line(self.now_us, client, argv)
-        for monitor in self.monitors:
-            monitor.reply.raw(line)
-            monitor.mark_pending()
+    def watch_commands(self, client: Client, on: bool) -> None:
+        """Let a client enter or leave MONITOR."""
+        if on:
+            self.monitors.begin(client)
+        else:
+            self.monitors.end(client)
+        self.set_gate(GATE_MONITORS, bool(self.monitors.clients))
 
 
 PUBSUB_CONTEXT: Final = frozenset(
@@ -722,16 +713,3 @@ def unknown_command(engine: Engine, argv: list[bytes]) -> bytes:
         arguments += b"'" + shown(argument, 128 - len(arguments)) + b"' "
     text = b"ERR unknown command '" + shown(argv[0], 128) + b"', with args beginning with: " + arguments
     return text.replace(b"\r", b" ").replace(b"\n", b" ")
-
-
-def monitor_line(now_us: i64, client: Client, argv: list[bytes]) -> bytes:
-    """One line of MONITOR as a status reply."""
-    source = client.address
-    if client.client_id == 0:
-        source = b"lua"
-    elif client.over_unix_socket:
-        source = b"unix:" + client.address.rpartition(b":")[0]
-    parts = [b"+%d.%06d [%d %s]" % (now_us // 1_000_000, now_us % 1_000_000, client.db.index, source)]
-    for argument in argv:
-        parts.append(quote(argument))
-    return b" ".join(parts) + b"\r\n"

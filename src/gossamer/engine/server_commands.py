@@ -8,7 +8,6 @@ from gossamer.base.numbers import is_int64, to_int64
 from gossamer.base.rng import Random64
 from gossamer.commands.table import Command
 from gossamer.engine.client import Client
-from gossamer.engine.engine import GATE_MONITORS
 from gossamer.resp.errors import SYNTAX
 
 
@@ -30,10 +29,7 @@ def role(client: Client, argv: list[bytes]) -> None:
 def monitor(client: Client, argv: list[bytes]) -> None:
     if client.deny_blocking:
         raise CommandError(b"ERR MONITOR isn't allowed for DENY BLOCKING client")
-    if not client.monitor:
-        client.monitor = True
-        client.engine.monitors.append(client)
-        client.engine.set_gate(GATE_MONITORS, True)
+    client.engine.watch_commands(client, True)
     client.reply.ok()
 
 
