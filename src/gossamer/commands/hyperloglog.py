@@ -255,7 +255,7 @@ def pfdebug(session: Session, argv: list[bytes]) -> None:
             make_dense(session, key, found_registers(db))
         reply.integer(0 if dense else 1)
     else:
-        raise CommandError(b"ERR Unknown PFDEBUG subcommand '" + argv[1] + b"'")
+        raise CommandError(b"ERR Unknown PFDEBUG subcommand '" + argv[1].partition(b"\0")[0] + b"'")
 
 
 def decoded(data: bytes) -> bytes:

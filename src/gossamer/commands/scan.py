@@ -36,13 +36,14 @@ _KNOWN_TYPES: Final = (b"string", b"list", b"set", b"zset", b"hash", b"stream", 
 
 @final
 class ScanOptions:
-    """MATCH (None: everything), COUNT, TYPE (empty: any) and NOVALUES of one scan."""
+    """MATCH (None: everything), COUNT, TYPE (empty: any), NOVALUES and NOSCORES of one scan."""
 
     def __init__(self) -> None:
         self.pattern: bytes | None = None
         self.count: i64 = _COUNT_DEFAULT
         self.type_name: bytes = b""
         self.novalues: bool = False
+        self.noscores: bool = False
 
     def takes(self, name: bytes) -> bool:
         """Whether a key, field or member passes MATCH."""
@@ -90,11 +91,17 @@ def parse_scan_options(argv: list[bytes], start: i64, kind: i64, compat: i64) ->
         elif name == b"TYPE" and has_value and kind == SCAN_KEYSPACE:
             options.type_name = argv[i + 1].lower()
             if compat >= 80 and options.type_name not in _KNOWN_TYPES:
-                raise CommandError(b"ERR unknown type name '" + argv[i + 1] + b"'")
+                raise CommandError(b"ERR unknown type name '" + argv[i + 1].split(b"\0", 1)[0] + b"'")
         elif name == b"NOVALUES" and compat >= 80:
             if kind != SCAN_HASH:
                 raise CommandError(b"ERR NOVALUES option can only be used in HSCAN")
             options.novalues = True
+            i += 1
+            continue
+        elif name == b"NOSCORES" and compat >= 80:
+            if kind != SCAN_ZSET:
+                raise CommandError(b"ERR NOSCORES option can only be used in ZSCAN")
+            options.noscores = True
             i += 1
             continue
         else:

@@ -253,7 +253,7 @@ def reply_rank(session: Session, argv: list[bytes], reverse: bool, name: bytes) 
 
 
 def zscan(session: Session, argv: list[bytes]) -> None:
-    """ZSCAN key cursor [MATCH pattern] [COUNT count]"""
+    """ZSCAN key cursor [MATCH pattern] [COUNT count] [NOSCORES]"""
     compat: i64 = session.limits.compat
     cursor: i64 = parse_scan_cursor(argv[2], compat)
     zset = session.db.lookup_zset(argv[1], False)
@@ -273,7 +273,8 @@ def zscan(session: Session, argv: list[bytes]) -> None:
     while i < len(flat):
         if options.takes(flat[i]):
             items.append(flat[i])
-            items.append(flat[i + 1] if table is None else format_double_17(read_f64_le(flat[i + 1], 0)))
+            if not options.noscores:
+                items.append(flat[i + 1] if table is None else format_double_17(read_f64_le(flat[i + 1], 0)))
         i += 2
     reply_scan(session.reply, cursor, items)
 

@@ -40,7 +40,7 @@ def function_load(client: Client, argv: list[bytes]) -> None:
     """FUNCTION LOAD [REPLACE] code"""
     for option in argv[2:-1]:
         if option.lower() != b"replace":
-            raise CommandError(b"ERR Unknown option given: " + option)
+            raise CommandError(b"ERR Unknown option given: " + option.partition(b"\0")[0])
     name = client.engine.functions.load(argv[-1], len(argv) > 3)
     client.state.dirty += 1
     client.reply.bulk(name)
@@ -69,7 +69,7 @@ def function_restore(client: Client, argv: list[bytes]) -> None:
     policy = argv[3].lower() if len(argv) > 3 else b"append"
     if len(argv) > 4:
         raise CommandError(
-            b"ERR Unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP."
+            b"ERR unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP."
         )
     if policy not in POLICIES:
         raise CommandError(
@@ -100,7 +100,7 @@ def function_list(client: Client, argv: list[bytes]) -> None:
                 raise CommandError(b"ERR library name argument was not given")
             pattern = argv[at]
         else:
-            raise CommandError(b"ERR Unknown argument " + argv[at])
+            raise CommandError(b"ERR Unknown argument " + argv[at].partition(b"\0")[0])
         at += 1
     libraries = [
         library

@@ -205,8 +205,8 @@ class Functions:
     # -- payloads -----------------------------------------------------------------------------------------
 
     def dump(self) -> bytes:
-        """Every library as FUNCTION DUMP answers it."""
-        return dump_functions(self.codes, self.engine.config.number("rdb-version"))
+        """Every library as FUNCTION DUMP answers it, in the version of the server that is answered as."""
+        return dump_functions(self.codes, 10 if self.engine.limits.compat == 70 else 11)
 
     def restore(self, payload: bytes, policy: bytes) -> None:
         """FUNCTION RESTORE; `policy` is flush, append or replace. All or nothing. Raises CommandError."""

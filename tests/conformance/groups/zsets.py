@@ -125,7 +125,7 @@ READERS = [
     anyone("ZREVRANGEBYSCORE", key, bound, bound, options("WITHSCORES", LIMIT)),
     anyone("ZRANGEBYLEX", even_key, lex_bound, lex_bound, options(LIMIT, maximum=2)),
     anyone("ZREVRANGEBYLEX", even_key, lex_bound, lex_bound, options(LIMIT, maximum=2)),
-    anyone("ZSCAN", key, "0", "COUNT", "1000", options(("MATCH", pattern), maximum=1)),
+    anyone("ZSCAN", key, "0", "COUNT", "1000", options(("MATCH", pattern), "NOSCORES", maximum=2)),
     anyone("ZSCAN", key, either("0", "x", "-1", ""), options(("MATCH", pattern), ("COUNT", count)), weight=1),
     command("OBJECT ENCODING", key, mangle=False),
 ]
