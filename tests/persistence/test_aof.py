@@ -264,3 +264,35 @@ def test_a_large_buffer_gives_its_memory_back() -> None:
     desk.write(b"SET", b"small", b"x")
     desk.aof.flush()
     assert len(desk.commands()) == 3
+
+
+def test_a_position_in_what_was_fed_outlives_the_file() -> None:
+    """WAITAOF waits for a position: it never goes back, and is durable once its file is, whichever that is."""
+    desk = Desk(b"everysec", aof_checksum_enabled=b"yes")
+    aof = desk.aof
+    positions: list[int] = []
+
+    def write() -> None:
+        desk.write(b"SET", b"k", b"v" * 20)
+        positions.append(int(aof.fed_bytes()))
+        assert aof.durable_bytes() < positions[-1]
+
+    write()
+    aof.flush()
+    write()
+    assert aof.settle()
+    assert aof.durable_bytes() >= positions[-1]
+    aof.hand_over(desk.disk.create(NAME + ".2"))
+    assert aof.durable_bytes() >= positions[-1]
+    write()
+    aof.forget()  # what a base holds is no longer waited for
+    assert aof.fed_bytes() >= positions[-1]
+    aof.hand_over(desk.disk.create(NAME + ".3"))
+    write()
+    assert aof.settle()
+    aof.detach()
+    aof.attach(desk.disk.create(NAME + ".4"), 0, ChecksumState())
+    write()
+    assert aof.settle()
+    assert aof.durable_bytes() >= positions[-1]
+    assert positions == sorted(set(positions))
