@@ -39,7 +39,7 @@ def parse_expire_options(argv: list[bytes]) -> i64:
     while i < n:
         option: i64 = expire_option(argv[i])
         if option == 0:
-            raise CommandError(b"ERR Unsupported option " + argv[i])
+            raise CommandError(b"ERR Unsupported option " + argv[i].partition(b"\0")[0])
         options |= option
         i += 1
     if options & _NX and options != _NX:

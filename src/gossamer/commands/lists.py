@@ -208,6 +208,8 @@ def lpos(session: Session, argv: list[bytes]) -> None:
             raise CommandError(SYNTAX)
         if word == b"RANK":
             rank = parse_negatable(argv[i + 1], session.limits.compat)
+            if rank == -INT64_MAX and integer_argument(argv[i + 1]) != rank:
+                rank = -1  # Redis 7.0 negates the least integer, which stays negative: every match is late enough
             if rank == 0:
                 raise CommandError(_RANK_IS_ZERO)
         elif word == b"COUNT":
@@ -243,6 +245,10 @@ def lset(session: Session, argv: list[bytes]) -> None:
     if value is None:
         raise CommandError(NO_SUCH_KEY)
     index = integer_argument(argv[2])
+    if session.limits.compat >= _BOUNDED_COMPAT:
+        index &= 0xFFFFFFFF  # the servers take 32 bits of it
+        if index > 0x7FFFFFFF:
+            index -= 0x100000000
     value.prepare_growth(len(element), 1)
     length: i64 = value.length()
     if index < 0:

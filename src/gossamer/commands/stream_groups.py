@@ -124,6 +124,13 @@ def xgroup_create(session: Session, argv: list[bytes]) -> None:
     session.reply.ok()
 
 
+def group_id_argument(argument: bytes) -> bytes:
+    """An id, or one of the ends `-` and `+`; raises CommandError."""
+    if argument == b"-":
+        return ID_MIN
+    return ID_MAX if argument == b"+" else id_argument(argument)
+
+
 def xgroup_setid(session: Session, argv: list[bytes]) -> None:
     """XGROUP SETID key group id | $ [ENTRIESREAD entries-read]"""
     options = parse_group_options(argv, False)
@@ -131,7 +138,7 @@ def xgroup_setid(session: Session, argv: list[bytes]) -> None:
     group = existing_group(stream, argv)
     if len(argv) > 7:
         raise CommandError(wrong_shape(argv[1], b"XGROUP"))
-    group.last_id = stream.last_id if argv[4] == b"$" else id_argument(argv[4])
+    group.last_id = stream.last_id if argv[4] == b"$" else group_id_argument(argv[4])
     group.entries_read = options.entries_read
     note_change(session, argv[2], stream, 1)
     session.notify(NOTIFY_STREAM, b"xgroup-setid", argv[2])

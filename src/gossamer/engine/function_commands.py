@@ -10,6 +10,7 @@ from gossamer.commands.arguments import integer_argument_or
 from gossamer.commands.table import Command, KeySpec
 from gossamer.engine.client import Client
 from gossamer.engine.functions import Function, Library
+from gossamer.resp.errors import wrong_shape
 
 POLICIES: Final = (b"flush", b"append", b"replace")
 
@@ -53,7 +54,9 @@ def function_delete(client: Client, argv: list[bytes]) -> None:
 
 
 def function_flush(client: Client, argv: list[bytes]) -> None:
-    if len(argv) > 3 or (len(argv) == 3 and argv[2].lower() not in (b"sync", b"async")):
+    if len(argv) > 3:
+        raise CommandError(wrong_shape(argv[1], b"FUNCTION"))
+    if len(argv) == 3 and argv[2].lower() not in (b"sync", b"async"):
         raise CommandError(b"ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
     client.engine.functions.clear()
     client.state.dirty += 1
@@ -68,9 +71,7 @@ def function_restore(client: Client, argv: list[bytes]) -> None:
     """FUNCTION RESTORE payload [FLUSH|APPEND|REPLACE]"""
     policy = argv[3].lower() if len(argv) > 3 else b"append"
     if len(argv) > 4:
-        raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP."
-        )
+        raise CommandError(wrong_shape(argv[1], b"FUNCTION"))
     if policy not in POLICIES:
         raise CommandError(
             b"ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
