@@ -250,7 +250,6 @@ RULES: dict[bytes, Rule] = {
     b"PUBSUB SHARDCHANNELS": unordered,
     b"CONFIG GET": unordered_pairs,
     b"UNSUBSCRIBE": unordered,
-    b"ROLE": same_length,
     b"DEBUG OBJECT": structure,
     b"DEBUG SDSLEN": structure,
     b"DEBUG STRUCTSIZE": same_kind,
