@@ -32,7 +32,13 @@ class Hooks(EngineHooks):
 class Host:
     """A server without sockets on a fake disk, which outlives it."""
 
-    def __init__(self, disk: FakeDisk | None = None, appendonly: bytes = b"yes", **directives: bytes) -> None:
+    def __init__(
+        self,
+        disk: FakeDisk | None = None,
+        appendonly: bytes = b"yes",
+        loads_at_once: bool = True,
+        **directives: bytes,
+    ) -> None:
         self.disk = disk if disk is not None else FakeDisk()
         self.clock = ManualClock()
         self.processes = FakeProcesses()
@@ -54,9 +60,13 @@ class Host:
         self.engine.hooks = Hooks(self)
         self.config = config
         self.persistence.begin_loading()
+        if loads_at_once:
+            self.load()
+        self.client: Client = self.engine.new_client()
+
+    def load(self) -> None:
         while self.persistence.loading is not None:
             self.persistence.step()
-        self.client: Client = self.engine.new_client()
 
     def run(self, *words: bytes) -> bytes:
         self.client.reply.out.truncate(0)
@@ -349,3 +359,65 @@ def test_functions_are_part_of_the_base() -> None:
         host.run(b"BGREWRITEAOF")
         host.let_child_end()
         assert host.restarted().run(b"FCALL", b"f", b"0") == b":7\r\n"
+
+
+def test_what_only_looks_at_the_disk_is_no_write() -> None:
+    host = Host()
+    host.run(b"SET", b"a", b"1")
+    before = host.disk.files[f"{DIRECTORY}/appendonly.aof.1.incr.aof"]
+    assert host.run(b"SAVE") == b"+OK\r\n"
+    assert host.disk.files[f"{DIRECTORY}/appendonly.aof.1.incr.aof"] == before
+
+
+def test_a_snapshot_asked_for_by_a_transaction_begins_behind_it() -> None:
+    host = Host()
+    host.run(b"MULTI")
+    host.run(b"BGSAVE")
+    assert host.run(b"EXEC") == b"*1\r\n+Background saving scheduled\r\n"
+    assert not host.processes.jobs
+    host.cron()
+    assert len(host.processes.jobs) == 1
+
+
+def test_history_that_comes_while_older_history_is_removed_is_removed_too() -> None:
+    host = Host()
+    for value in (b"1", b"2"):
+        host.run(b"SET", b"a", value)
+        host.run(b"BGREWRITEAOF")
+        host.let_child_end()
+    for _ in range(2):
+        host.background.work()
+        host.cron()
+    assert host.manifest() == [line("3.base.rdb", 3, "b"), line("3.incr.aof", 3, "i")]
+    assert len(host.disk.files) == 3, sorted(host.disk.files)
+
+
+def test_history_goes_while_the_file_is_off() -> None:
+    host = Host()
+    host.run(b"CONFIG", b"SET", b"appendonly", b"no")
+    host.run(b"BGREWRITEAOF")
+    host.let_child_end()
+    host.background.work()
+    host.cron()
+    assert host.manifest() == [line("2.base.rdb", 2, "b")]
+
+
+def test_a_rewrite_that_is_called_off_before_it_began_takes_no_time() -> None:
+    host = Host(appendfsync=b"no")
+    host.run(b"SET", b"a", b"1")
+    host.run(b"BGREWRITEAOF")
+    host.run(b"CONFIG", b"SET", b"appendonly", b"no")
+    assert b"aof_current_rewrite_time_sec:-1\r\n" in host.run(b"INFO", b"persistence")
+
+
+@pytest.mark.parametrize("appendonly", [b"yes", b"no"])
+def test_it_is_not_turned_on_or_off_while_loading(appendonly: bytes) -> None:
+    """A base that is made now would hold a part of the data set."""
+    host = Host()
+    host.run(b"SET", b"a", b"1")
+    host.run(b"SAVE")
+    loading = Host(host.disk, appendonly, loads_at_once=False)
+    other = b"no" if appendonly == b"yes" else b"yes"
+    assert loading.run(b"CONFIG", b"SET", b"appendonly", other).startswith(b"-LOADING")
+    loading.load()
+    assert loading.digest() == host.digest()

@@ -205,3 +205,52 @@ def test_an_unwritable_directory_is_told_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "appendonlydir").write_text("a file, not a directory")
     with pytest.raises(RuntimeError, match="(?i)append"):
         start(tmp_path, *ALWAYS)
+
+
+def test_loading_it_anew_is_not_written_into_it(tmp_path: Path) -> None:
+    server = start(tmp_path, *ALWAYS)
+    try:
+        with server.client() as client:
+            client.call("SET", "a", "1")
+            for words in (("DEBUG", "LOADAOF"), ("DEBUG", "RELOAD"), ("SAVE",)):
+                assert client.call(*words).raw == b"+OK\r\n"
+            client.call("SET", "b", "1")
+        written = (tmp_path / "appendonlydir" / "appendonly.aof.1.incr.aof").read_bytes()
+        assert written.count(b"*") == 3  # SELECT and two SET
+    finally:
+        server.stop()
+
+
+def test_what_is_asked_behind_a_shutdown_is_not_answered(tmp_path: Path) -> None:
+    """The last snapshot does not hold it."""
+    server = start(tmp_path, "--save", "3600 1")
+    try:
+        with server.client() as client:
+            client.socket.sendall(b"SET before 1\r\nSHUTDOWN\r\nSET after 1\r\n")
+            replies = b""
+            while piece := client.socket.recv(100):
+                replies += piece
+        assert replies == b"+OK\r\n"
+        assert server.process is not None and server.process.wait(10) == 0
+        server.start()
+        with server.client() as client:
+            assert client.call("KEYS", "*").raw == b"*1\r\n$6\r\nbefore\r\n"
+    finally:
+        server.stop()
+
+
+def test_it_is_ready_when_everything_is_loaded(tmp_path: Path) -> None:
+    server = start(tmp_path, *ALWAYS)
+    try:
+        lines = server.log.read_text().splitlines()
+        assert "Ready to accept connections" in lines[-1]
+        with server.client() as client:
+            client.call("SET", "a", "1")
+        server.crash()
+        server.start()
+        lines = server.log.read_text().splitlines()
+        loaded = [i for i in range(len(lines)) if "DB loaded from append only file" in lines[i]]
+        ready = [i for i in range(len(lines)) if "Ready to accept connections" in lines[i]]
+        assert len(ready) == 2 and loaded[-1] < ready[-1]
+    finally:
+        server.stop()

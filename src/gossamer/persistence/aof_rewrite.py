@@ -152,7 +152,7 @@ class Rewrites:
             self.make_first_base(listed)
             loaded_bytes = self.listed_bytes
         if not listed.increments:
-            self.begin_increment(listed)
+            self.begin_increment(listed, "on server start")
             self.listed_bytes = loaded_bytes
         else:
             name = listed.increments[-1].name
@@ -190,10 +190,10 @@ class Rewrites:
 
     # -- files --------------------------------------------------------------------------------------------
 
-    def begin_increment(self, listed: Manifest) -> None:
+    def begin_increment(self, listed: Manifest, when: str) -> None:
         """List a new last increment and write to it from now on. Raises OSError, and then nothing has changed."""
         name = listed.add_increment(self.prefix)
-        self.log.notice(f"Creating AOF incr file {name}")
+        self.log.notice(f"Creating AOF incr file {name} {when}")
         file = self.disk.create(self.path(name))
         try:
             self.disk.sync_directory(self.directory)
@@ -311,7 +311,7 @@ class Rewrites:
         self.settling = False
         try:
             if self.state == ON:
-                self.begin_increment(self.manifest.copy())
+                self.begin_increment(self.manifest.copy(), "on background rewrite")
             else:
                 self.begin_outside_the_list()
             self.base_is_rdb = self.config.flag("aof-use-rdb-preamble")
@@ -497,6 +497,7 @@ class Rewrites:
         """Give up a rewrite under way."""
         self.scheduled = False
         self.settling = False
+        self.since_s = -1
         if self.child_id == -1:
             return
         if not self.child_ended:
@@ -505,4 +506,3 @@ class Rewrites:
         self.child_ended = False
         self.remove_quietly(temporary_base(self.child_id))
         self.child_id = -1
-        self.since_s = -1

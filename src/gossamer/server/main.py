@@ -129,9 +129,7 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
     log.notice(f"Running mode=standalone, port={config.number('port')}.")
     log.notice("Server initialized")
     try:
-        server.load()
-        log.notice("Ready to accept connections")
-        tell_supervisor(supervisor, "STATUS=Ready to accept connections\nREADY=1\n")
+        server.load(lambda: tell_of_readiness(log, supervisor))
         collect_never()
         server.run()
     except LoadingFailed as failure:
@@ -165,6 +163,12 @@ def announce(config: Config, log: Log) -> None:
             "Warning: no config file specified, using the default config. In order to specify a config file "
             "use gossamer serve /path/to/redis.conf"
         )
+
+
+def tell_of_readiness(log: Log, supervisor: str) -> None:
+    """The data set is loaded."""
+    log.notice("Ready to accept connections")
+    tell_supervisor(supervisor, "STATUS=Ready to accept connections\nREADY=1\n")
 
 
 def stop_for_signal(server: Server, signals: Signals, log: Log, name: str) -> None:

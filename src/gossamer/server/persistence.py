@@ -4,24 +4,22 @@ Joins persistence/ to the engine, the loop and the log. While files are loaded t
 hear -LOADING. Where there is an append only file it is the data set, and the snapshot is not looked at.
 """
 
-import os
 from collections.abc import Callable
 
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError, ConfigError, CorruptError
-from gossamer.engine.acknowledgements import DurabilityDoor
 from gossamer.engine.config import Config
 from gossamer.engine.engine import GATE_DISK_ERROR, GATE_LOADING, Engine
-from gossamer.engine.snapshot_door import RewriteDoor
 from gossamer.persistence.aof import AppendOnlyFile, Emergency
 from gossamer.persistence.aof_loading import AofLoadError, AofLoading, prepare
 from gossamer.persistence.aof_rewrite import FIRST_REWRITE, OFF, ON, Rewrites
-from gossamer.persistence.doors import Background, Disk, EventLog, Processes
+from gossamer.persistence.doors import Background, Disk, Processes
 from gossamer.persistence.loading import SnapshotLoading, load_snapshot
 from gossamer.persistence.manifest import Manifest, ManifestError, decode_name, load_manifest
 from gossamer.persistence.snapshot import SnapshotContent, Snapshots
 from gossamer.server.log import Log
+from gossamer.server.persistence_doors import EndOfProcess, FileDurability, LogDoor, Rewriter
 from gossamer.server.persistence_facts import PersistenceFacts
 from gossamer.server.storage import SystemBackground, SystemDisk, SystemProcesses
 from gossamer.server.timed_processes import TimedProcesses
@@ -39,57 +37,6 @@ SHUTDOWN_REFUSED = b"ERR Errors trying to SHUTDOWN. Check logs."
 
 class LoadingFailed(Exception):
     """The data set cannot be loaded: the server must not start. The text is for the log."""
-
-
-class LogDoor(EventLog):
-    """The log, as persistence sees it."""
-
-    def __init__(self, log: Log) -> None:
-        self.log = log
-
-    def notice(self, text: str) -> None:
-        self.log.notice(text)
-
-    def warning(self, text: str) -> None:
-        self.log.warning(text)
-
-
-class Rewriter(RewriteDoor):
-    """The engine's way to a rewrite."""
-
-    def __init__(self, persistence: "Persistence") -> None:
-        self.persistence = persistence
-
-    def request_rewrite(self, may_run_now: bool) -> bool:
-        return self.persistence.request_rewrite(may_run_now)
-
-
-class FileDurability(DurabilityDoor):
-    """The engine's way to how far the append only file is."""
-
-    def __init__(self, persistence: "Persistence") -> None:
-        self.persistence = persistence
-
-    def is_on(self) -> bool:
-        return self.persistence.rewrites.state != OFF
-
-    def fed_bytes(self) -> i64:
-        return self.persistence.aof.fed_bytes()
-
-    def durable_bytes(self) -> i64:
-        persistence = self.persistence
-        return persistence.aof.durable_bytes() if persistence.rewrites.state == ON else -1
-
-
-class EndOfProcess(Emergency):
-    """Ends the server when a promise of `appendfsync always` cannot be kept."""
-
-    def __init__(self, log: Log) -> None:
-        self.log = log
-
-    def give_up(self, text: str) -> None:
-        self.log.warning(text)
-        os._exit(1)
 
 
 class Persistence:
@@ -136,6 +83,7 @@ class Persistence:
         self.loading_since_us: i64 = 0
         self.aof_in_trouble = False
         self.fail: Callable[[str], None] = self.raise_failure
+        self.when_loaded: list[Callable[[], None]] = []
         self.aof.follow()
         for name in AOF_DIRECTIVES:
             config.on_change(name, self.aof.follow)
@@ -157,6 +105,8 @@ class Persistence:
         if self.loading is not None:
             self.loading_since_us = self.engine.now_us
             self.engine.set_gate(GATE_LOADING, True)
+        else:
+            self.end_loading()
 
     def begin_loading_aof(self) -> None:
         try:
@@ -267,6 +217,8 @@ class Persistence:
     def end_loading(self) -> None:
         self.loading = None
         self.engine.set_gate(GATE_LOADING, False)
+        for call in self.when_loaded:
+            call()
 
     def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
         """DEBUG RELOAD; the error reply where it failed. With `merge`, keys that are there already stay."""
@@ -319,7 +271,7 @@ class Persistence:
     # -- the append only file -----------------------------------------------------------------------------
 
     def follow_appendonly(self) -> None:
-        """CONFIG SET appendonly; raises ConfigError where it cannot be turned on."""
+        """CONFIG SET appendonly, which is refused while loading; raises ConfigError where it cannot be turned on."""
         wanted = self.config.flag("appendonly")
         rewrites = self.rewrites
         if wanted and rewrites.state == OFF:
@@ -382,15 +334,20 @@ class Persistence:
 
     def before_shutdown(self, save: bool | None, force: bool) -> bool:
         """Do what a shutdown has to do with the disk; False where the server must not end (that failed)."""
+        self.log.warning("User requested shutdown...")
         if self.loading is not None:
             return True
         rewrites = self.rewrites
-        if rewrites.state == FIRST_REWRITE:
+        if rewrites.state == FIRST_REWRITE and rewrites.in_progress():
             if not force:
                 self.log.warning("Writing initial AOF, can't exit.")
                 return False
             self.log.warning("Writing initial AOF. Exit anyway.")
-        self.snapshots.cancel_background()
+        if self.snapshots.in_background():
+            self.log.warning("There is a child saving an .rdb. Killing it!")
+            self.snapshots.cancel_background()
+        if rewrites.in_progress():
+            self.log.warning("There is a child rewriting the AOF. Killing it!")
         rewrites.cancel()
         if rewrites.state == ON:
             self.log.notice("Calling fsync() on the AOF file.")
@@ -401,7 +358,10 @@ class Persistence:
         if not wanted:
             return True
         self.log.notice("Saving the final RDB snapshot before exiting.")
-        if self.snapshots.save() or force:
+        if self.snapshots.save():
+            return True
+        if force:
+            self.log.warning("Error trying to save the DB. Exit anyway.")
             return True
         self.log.warning("Error trying to save the DB, can't exit.")
         return False

@@ -126,7 +126,9 @@ class Signals(Endpoint):
         signal.signal(signal.SIGINT, ignore)
 
     def close(self) -> None:
+        """The process is about to end: one who is impatient with SIGTERM must not make a failure of it."""
         restore_signals()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.close(self.descriptor)
         os.close(self.writer)
 
@@ -136,7 +138,7 @@ def ignore(number: int, frame: object) -> None:
 
 
 def restore_signals() -> None:
-    """The system's handling again: at the end, and in a child that is to die when it is told to."""
+    """The system's handling again: for a SIGINT at the end, and in a child that is to die when it is told to."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)

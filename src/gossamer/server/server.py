@@ -7,6 +7,7 @@ Server.
 import os
 import socket
 import time
+from collections.abc import Callable
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -309,14 +310,17 @@ class Server:
         self.loop.run()
         self.close()
 
-    def load(self) -> None:
+    def load(self, when_loaded: Callable[[], None]) -> None:
         """Begin to load the data set; it goes on in run(). Raises LoadingFailed, as run() does."""
+        self.persistence.when_loaded.append(when_loaded)
         self.persistence.begin_loading()
         if self.persistence.loading is not None:
             self.persistence.step()
 
     def shut_down(self, save: bool | None, force: bool) -> bool:
         """Save as asked and stop; False where the save failed and the server goes on."""
+        if self.loop.stopped:
+            return True  # asked for once more
         if not self.persistence.before_shutdown(save, force):
             return False
         for client in self.engine.clients.values():
