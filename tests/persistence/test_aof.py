@@ -296,3 +296,42 @@ def test_a_position_in_what_was_fed_outlives_the_file() -> None:
     assert aof.settle()
     assert aof.durable_bytes() >= positions[-1]
     assert positions == sorted(set(positions))
+
+
+class SlowFile(FakeOutputFile):
+    """Each call takes 20 ms."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk.disk, NAME)
+        self.clock = desk.clock
+
+    def write(self, data: bytes) -> None:
+        self.clock.advance_ms(20)
+        super().write(data)
+
+    def sync(self) -> None:
+        self.clock.advance_ms(20)
+        super().sync()
+
+
+@pytest.mark.parametrize(
+    ("policy", "child", "events"),
+    [
+        (b"always", False, {b"aof-write", b"aof-write-alone", b"aof-fsync-always"}),
+        (b"no", True, {b"aof-write", b"aof-write-active-child"}),
+        (b"everysec", False, {b"aof-write", b"aof-write-pending-fsync"}),
+    ],
+)
+def test_the_latency_monitor_hears_of_slow_writes_and_why(
+    policy: bytes, child: bool, events: set[bytes]
+) -> None:
+    desk = Desk(policy)
+    desk.write(b"SET", b"k", b"1")
+    desk.aof.flush()  # with everysec the other thread syncs from here on
+    desk.aof.latency.threshold_ms = 10
+    desk.aof.child_runs = child
+    desk.aof.file = SlowFile(desk)
+    desk.write(b"SET", b"k", b"2")
+    desk.aof.flush(True)
+    assert set(desk.aof.latency.series) == events
+    assert all(series.latencies_ms == [20] for series in desk.aof.latency.series.values())

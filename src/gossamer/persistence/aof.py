@@ -22,6 +22,7 @@ from mypy_extensions import i64, mypyc_attr
 from gossamer.base.clock import Clock
 from gossamer.engine.config import Config
 from gossamer.engine.doors import WriteFeed
+from gossamer.engine.latency import LatencyMonitor
 from gossamer.persistence.aof_format import ChecksumState, write_command, write_timestamp
 from gossamer.persistence.doors import Background, BackgroundTask, EventLog, OutputFile
 
@@ -85,6 +86,7 @@ class AppendOnlyFile(WriteFeed):
         self.background: Background = background
         self.log: EventLog = log
         self.emergency: Emergency = emergency
+        self.latency: LatencyMonitor = LatencyMonitor()  # the engine's, once there is one
         self.policy: i64 = EVERYSEC
         self.with_timestamps: bool = False
         self.with_checksums: bool = False
@@ -302,13 +304,29 @@ class AppendOnlyFile(WriteFeed):
             sums.add(data)
             if self.with_checksums:
                 data += sums.line()
+        watched: bool = self.latency.threshold_ms != 0
+        since_us: i64 = self.clock.now_us() if watched else 0
         try:
             file.write(data)
         except OSError as error:
             self.note_write_error(file, data, sums, error)
             return False
+        if watched:
+            self.note_write_latency(since_us)
         self.note_written(i64(len(data)), sums)
         return True
+
+    def note_write_latency(self, since_us: i64) -> None:
+        """Tell the latency monitor of a write, and of what may have made it slow."""
+        now_us: i64 = self.clock.now_us()
+        latency_ms: i64 = (now_us - since_us) // 1000
+        reason = b"aof-write-alone"
+        if self.sync_task is not None:
+            reason = b"aof-write-pending-fsync"
+        elif self.child_runs:
+            reason = b"aof-write-active-child"
+        self.latency.note(reason, latency_ms, now_us // 1_000_000)
+        self.latency.note(b"aof-write", latency_ms, now_us // 1_000_000)
 
     def note_written(self, size: i64, sums: ChecksumState) -> None:
         self.written_bytes += size
@@ -374,6 +392,7 @@ class AppendOnlyFile(WriteFeed):
             self.start_sync(file)
 
     def sync_now(self, file: OutputFile) -> bool:
+        since_us: i64 = self.clock.now_us()
         try:
             file.sync()
         except OSError as error:
@@ -388,7 +407,10 @@ class AppendOnlyFile(WriteFeed):
             return False
         self.sync_error = ""
         self.synced_bytes = self.written_bytes
-        self.last_sync_s = self.clock.now_us() // 1_000_000
+        now_us: i64 = self.clock.now_us()
+        self.last_sync_s = now_us // 1_000_000
+        if self.policy == ALWAYS:
+            self.latency.note(b"aof-fsync-always", (now_us - since_us) // 1000, now_us // 1_000_000)
         return True
 
     def start_sync(self, file: OutputFile) -> None:

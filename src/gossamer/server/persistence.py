@@ -72,6 +72,7 @@ class Persistence:
             events,
             emergency if emergency is not None else EndOfProcess(log),
         )
+        self.aof.latency = engine.latency
         self.rewrites = Rewrites(
             self.aof, content, engine.clock, self.disk, self.processes, self.background, events
         )
