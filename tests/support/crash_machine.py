@@ -460,7 +460,8 @@ class Machine:
     def facts(self) -> dict[bytes, bytes | int]:
         """What INFO persistence says."""
         facts: dict[bytes, bytes | int] = {}
-        self.persistence.add_facts(facts)
+        for source in self.engine.info_sources:
+            source.add_facts(facts)
         return facts
 
     def rewrite(self) -> None:

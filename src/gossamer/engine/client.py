@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command
@@ -40,6 +40,7 @@ REPLY_SKIP: Final = 2  # drops the reply of the next command
 REPLY_SKIPPING: Final = 3  # that command runs
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ClientDoor:
     """What the engine asks of whoever carries a client's bytes."""
 

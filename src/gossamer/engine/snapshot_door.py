@@ -5,6 +5,7 @@ from mypy_extensions import i64, mypyc_attr
 from gossamer.base.errors import CommandError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SnapshotDoor:
     """Implemented by persistence; this one makes no snapshots. Times are Unix seconds."""
 
