@@ -209,7 +209,9 @@ def lpos(session: Session, argv: list[bytes]) -> None:
         if word == b"RANK":
             rank = parse_negatable(argv[i + 1], session.limits.compat)
             if rank == -INT64_MAX and integer_argument(argv[i + 1]) != rank:
-                rank = -1  # Redis 7.0 negates the least integer, which stays negative: every match is late enough
+                rank = (
+                    -1
+                )  # Redis 7.0 negates the least integer, which stays negative: every match is late enough
             if rank == 0:
                 raise CommandError(_RANK_IS_ZERO)
         elif word == b"COUNT":
