@@ -84,6 +84,31 @@ def test_a_bug_in_the_child_is_a_failure(capfd: pytest.CaptureFixture[str]) -> N
     assert awaited(processes, int(processes.fork(Fail()))) == 1
 
 
+class Change(Job):
+    """Changes memory that it shares with its parent."""
+
+    def __init__(self, size: int) -> None:
+        self.memory = bytearray(b"x" * size)
+
+    def run(self) -> int:
+        for at in range(0, len(self.memory), 4096):
+            self.memory[at] = 121
+        return 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="the system does not tell")
+def test_a_child_tells_how_much_memory_it_made_its_own() -> None:
+    processes = SystemProcesses()
+    awaited(processes, int(processes.fork(Change(32 << 20))))
+    large = int(processes.copied_bytes())
+    awaited(processes, int(processes.fork(Exit(0))))
+    assert 32 << 20 <= large and int(processes.copied_bytes()) < 32 << 20
+    before = len(os.listdir("/proc/self/fd"))
+    awaited(processes, int(processes.fork(Fail())))
+    assert processes.copied_bytes() == 0
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_killed_child_tells_the_signal_and_is_gone() -> None:
     processes = SystemProcesses()
     child = int(processes.fork(Sleep()))

@@ -109,6 +109,7 @@ class Rewrites:
         self.base_is_rdb: bool = True
         self.since_s: i64 = -1
         self.last_took_s: i64 = -1
+        self.last_copied_bytes: i64 = 0  # by the last child, copy on write
         self.last_ok: bool = True
         self.rewrites: i64 = 0
         self.failures: i64 = 0  # in a row
@@ -379,6 +380,8 @@ class Rewrites:
         """The child has ended."""
         temporary = temporary_base(self.child_id)
         self.child_ended = False
+        self.last_copied_bytes = self.processes.copied_bytes()
+        self.log.notice(f"Fork CoW for AOF rewrite: {self.last_copied_bytes >> 20} MB")
         self.last_took_s = self.now_s() - self.since_s
         self.child_id = -1
         self.since_s = -1

@@ -107,6 +107,10 @@ class Processes:
         """None while the child runs; then its status, or minus the signal that ended it."""
         raise NotImplementedError
 
+    def copied_bytes(self) -> i64:
+        """How much memory the child that ended last shared with nobody any more (copy on write); 0 if unknown."""
+        return 0
+
     def kill(self, process_id: i64) -> None:
         """End a child and wait for it."""
         raise NotImplementedError

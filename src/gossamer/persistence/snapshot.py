@@ -179,6 +179,7 @@ class Snapshots(SnapshotDoor):
         self.child_id: i64 = -1
         self.dirty_at_start: i64 = 0
         self.last_background_try_s: i64 = 0
+        self.last_copied_bytes: i64 = 0  # by the last child, copy on write
         self.scheduled: bool = False
         self.other_child_active: bool = False  # an AOF rewrite, a transfer to a replica
         self.last_save_s = self.now_s()
@@ -285,6 +286,8 @@ class Snapshots(SnapshotDoor):
             self.log.warning(f"Background saving terminated by signal {-status}")
             self.remove_temporary(temporary_name(self.child_id))
             self.last_background_ok = False
+        self.last_copied_bytes = self.processes.copied_bytes()
+        self.log.notice(f"Fork CoW for RDB: {self.last_copied_bytes >> 20} MB")
         self.last_background_took_s = self.now_s() - self.background_since_s
         self.background_since_s = -1
         self.child_id = -1

@@ -31,6 +31,7 @@ class PersistenceFacts(InfoSource):
         facts[b"rdb_last_bgsave_time_sec"] = int(snapshots.last_background_took_s)
         since = int(snapshots.background_since_s)
         facts[b"rdb_current_bgsave_time_sec"] = now_s - since if since >= 0 else -1
+        facts[b"rdb_last_cow_size"] = int(snapshots.last_copied_bytes)
         facts[b"rdb_saves"] = int(snapshots.saves)
         facts[b"rdb_last_load_keys_expired"] = int(snapshots.keys_expired_at_load)
         facts[b"rdb_last_load_keys_loaded"] = int(snapshots.keys_loaded)
@@ -51,6 +52,7 @@ class PersistenceFacts(InfoSource):
         facts[b"aof_rewrites"] = int(rewrites.rewrites)
         facts[b"aof_rewrites_consecutive_failures"] = int(rewrites.failures)
         facts[b"aof_last_write_status"] = b"err" if aof.trouble() else b"ok"
+        facts[b"aof_last_cow_size"] = int(rewrites.last_copied_bytes)
         facts[b"mem_aof_buffer"] = int(aof.buffered_bytes())
         if rewrites.state != OFF:
             facts[b"aof_current_size"] = int(rewrites.current_bytes())

@@ -134,14 +134,30 @@ class SystemBackground(Background):
 
 @final
 class SystemProcesses(Processes):
-    """Children by fork(). A child runs its job and nothing else: no cleanup, no handler of the parent."""
+    """Children by fork(), one at a time. A child runs its job and nothing else: no cleanup, no handler of the parent.
+
+    Before it ends it says through a pipe how much memory it shares with nobody.
+    """
+
+    def __init__(self) -> None:
+        self.pipe: int = -1  # from the child
+        self.copied: i64 = 0  # by the child that ended last
 
     def own_id(self) -> i64:
         return os.getpid()
 
     def fork(self, job: Job) -> i64:
-        process_id = os.fork()
+        self.close_pipe()
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            process_id = os.fork()
+        except OSError:
+            os.close(reader)
+            os.close(writer)
+            raise
         if process_id != 0:
+            os.close(writer)
+            self.pipe = reader
             return process_id
         status = 1
         try:
@@ -149,6 +165,7 @@ class SystemProcesses(Processes):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             status = int(job.run())
+            os.write(writer, b"%d" % unshared_bytes())
         finally:
             os._exit(status)
 
@@ -157,9 +174,32 @@ class SystemProcesses(Processes):
             ended, status = os.waitpid(int(process_id), os.WNOHANG)
         except ChildProcessError:
             return 255
-        return os.waitstatus_to_exitcode(status) if ended else None
+        if not ended:
+            return None
+        self.hear_copied()
+        return os.waitstatus_to_exitcode(status)
+
+    def hear_copied(self) -> None:
+        """What the child that has ended said of its memory."""
+        self.copied = 0
+        try:
+            said = os.read(self.pipe, 32)
+        except OSError:
+            said = b""
+        if said.isdigit():
+            self.copied = int(said)
+        self.close_pipe()
+
+    def close_pipe(self) -> None:
+        if self.pipe != -1:
+            os.close(self.pipe)
+            self.pipe = -1
+
+    def copied_bytes(self) -> i64:
+        return self.copied
 
     def kill(self, process_id: i64) -> None:
+        self.close_pipe()
         try:
             os.kill(int(process_id), signal.SIGKILL)
             os.waitpid(int(process_id), 0)
@@ -179,3 +219,16 @@ def close_sockets() -> None:
                 os.close(descriptor)
         except OSError:
             continue
+
+
+def unshared_bytes() -> int:
+    """The memory of this process that it shares with no other and has changed; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/smaps_rollup", "rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return 0
+    for line in lines:
+        if line.startswith(b"Private_Dirty:"):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -32,5 +32,8 @@ class TimedProcesses(Processes):
     def exit_status(self, process_id: i64) -> i64 | None:
         return self.inner.exit_status(process_id)
 
+    def copied_bytes(self) -> i64:
+        return self.inner.copied_bytes()
+
     def kill(self, process_id: i64) -> None:
         self.inner.kill(process_id)
