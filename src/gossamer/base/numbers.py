@@ -29,6 +29,7 @@ __all__: Final = [
     "is_infinite_long_double",
     "is_int64",
     "is_integral_double",
+    "leading_integer",
     "parse_double",
     "to_int64",
     "write_decimal",
@@ -485,3 +486,14 @@ def _long_text(value: int) -> str:
         return str(value)
     upper, lower = divmod(value, chunk)
     return _long_text(upper) + str(lower).rjust(_CHUNK_DIGITS, "0")
+
+
+def leading_integer(word: bytes) -> i64:
+    """The number that a word begins with, as the C library's atoi reads it."""
+    sign: i64 = -1 if word[:1] == b"-" else 1
+    value: i64 = 0
+    for c in word[1 if word[:1] in (b"-", b"+") else 0 :]:
+        if not 48 <= c <= 57 or value > 1 << 31:
+            break
+        value = value * 10 + c - 48
+    return sign * value

@@ -6,7 +6,7 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
 from gossamer.base.glob import match
-from gossamer.base.numbers import NotANumber, is_int64, parse_double, to_int64
+from gossamer.base.numbers import NotANumber, is_int64, leading_integer, parse_double, to_int64
 from gossamer.commands.table import Command
 from gossamer.engine.client import Client
 from gossamer.engine.config_file import rewrite
@@ -186,17 +186,6 @@ def debug_stringmatch_test(client: Client, argv: list[bytes]) -> None:
         match(words[0], words[1], False)
     who = b"the server" if client.engine.personality.is_valkey else b"Redis"
     client.reply.simple(b"Apparently " + who + b" did not crash: test passed")
-
-
-def leading_integer(word: bytes) -> i64:
-    """The number that a word begins with, as the C library's atoi reads it."""
-    sign: i64 = -1 if word[:1] == b"-" else 1
-    value: i64 = 0
-    for c in word[1 if word[:1] in (b"-", b"+") else 0 :]:
-        if not 48 <= c <= 57 or value > 1 << 31:
-            break
-        value = value * 10 + c - 48
-    return sign * value
 
 
 def debug_set_active_expire(client: Client, argv: list[bytes]) -> None:

@@ -58,6 +58,7 @@ from gossamer.engine.debug_settings import DebugSettings
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
 from gossamer.engine.functions import Functions
 from gossamer.engine.latency import LatencyMonitor
+from gossamer.engine.migration_door import MigrationTargets
 from gossamer.engine.monitors import Monitors
 from gossamer.engine.pausing import must_pause
 from gossamer.engine.pubsub import PubSub
@@ -121,6 +122,7 @@ class Engine(KeyspaceListener):
         self.info_sources: list[InfoSource] = []
         self.snapshots: SnapshotDoor = SnapshotDoor()
         self.rewriter: RewriteDoor = RewriteDoor()
+        self.migration_targets: MigrationTargets = MigrationTargets()
         self.effects: list[list[bytes]] = []  # of the command or transaction under way
         self.effect_databases: list[i64] = []  # of each of them; ~database: a message, for replicas only
         self.running: Client | None = None

@@ -33,6 +33,7 @@ from gossamer.server.listening import Listening
 from gossamer.server.log import Log
 from gossamer.server.loop import Loop, LoopHooks
 from gossamer.server.memory import MemoryAccount
+from gossamer.server.migration import MigrationFacts, MigrationTask, SocketTargets
 from gossamer.server.persistence import SHUTDOWN_REFUSED, Persistence
 from gossamer.server.poller import new_poller
 from gossamer.server.process import grant_descriptors
@@ -167,6 +168,10 @@ class Server:
         self.protected: bool = True
         self.output_limits: list[tuple[int, int, int]] = []
         self.cron.tasks.append(PersistenceTask(self.persistence))
+        self.migration_targets: SocketTargets = SocketTargets(config, self.engine.state.rng)
+        self.engine.migration_targets = self.migration_targets
+        self.engine.info_sources.append(MigrationFacts(self.migration_targets))
+        self.cron.tasks.append(MigrationTask(self.migration_targets))
         self.follow_config()
 
     # -- configuration ------------------------------------------------------------------------------------
@@ -337,6 +342,7 @@ class Server:
             client.door.flush()
             client.door.close()
         self.listening.close()
+        self.migration_targets.close_all()
         self.loop.poller.close()
 
 
