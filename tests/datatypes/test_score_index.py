@@ -15,6 +15,7 @@ from gossamer.datatypes.score_index import (
     MAX_CHUNK_BYTES,
     MAX_CHUNK_ENTRIES,
     MAX_PAGE_CHUNKS,
+    ScoreCursor,
     ScoreIndex,
     compare_member,
     entry_end,
@@ -207,3 +208,18 @@ def test_members_compare_as_unsigned_bytes(member: bytes) -> None:
         sign = compare_member(chunk, 0, other)
         assert (sign > 0, sign < 0) == (member > other, member < other)
         assert member_at(chunk, 0) == member
+
+
+def test_a_cursor_walks_from_a_score_as_the_order_says() -> None:
+    chance = random.Random(5)
+    for size in (0, 1, 7, 300, 5000):
+        entries = sorted((float(chance.randrange(size // 2 + 1)), b"m%d" % number) for number in range(size))
+        index = ScoreIndex()
+        index.fill([member for _, member in entries], [score for score, _ in entries])
+        for low in (-1.0, 0.0, 0.5, float(size // 4), float(size)):
+            cursor = ScoreCursor(index, low)
+            walked = []
+            while cursor.next():
+                walked.append((cursor.score, cursor.member()))
+            assert walked == [entry for entry in entries if entry[0] >= low]
+            assert not cursor.next()

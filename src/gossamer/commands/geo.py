@@ -27,6 +27,7 @@ from gossamer.datatypes.geo import (
     longitude_of,
 )
 from gossamer.datatypes.partial_sort import sort_first
+from gossamer.datatypes.score_index import ScoreCursor
 from gossamer.datatypes.zsets import BEFORE_SCORE, ZSet
 from gossamer.keyspace.database import NO_EXPIRE
 from gossamer.keyspace.events import NOTIFY_GENERIC
@@ -43,7 +44,6 @@ _NO_MEMBER: Final = b"ERR could not decode requested zset member"
 _COUNT_NOT_POSITIVE: Final = b"ERR COUNT must be > 0"
 _ANY_WITHOUT_COUNT: Final = b"ERR the ANY argument requires COUNT argument"
 _NOT_WITH_STORE: Final = b" is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
-_CHUNK: Final = 512  # members that are read at a time, where a search may end early
 
 
 def parse_place(longitude: bytes, latitude: bytes) -> tuple[float, float]:
@@ -209,22 +209,30 @@ class Found:
         while i < len(cover.lows):
             if limit > 0 and len(self.members) >= limit:
                 break
-            start: i64 = zset.cut(BEFORE_SCORE, cover.lows[i], b"")
-            stop: i64 = zset.cut(BEFORE_SCORE, cover.highs[i], b"")
-            while start < stop:
-                chunk: i64 = stop - start
-                if limit > 0 and chunk > _CHUNK:
-                    chunk = _CHUNK
-                if self.take(zset, start, chunk, shape, limit):
-                    break
-                start += chunk
+            low = cover.lows[i]
+            high = cover.highs[i]
+            if zset.table is None:
+                self.take_packed(zset, low, high, shape, limit)
+            else:
+                self.take_large(ScoreCursor(zset.index, low), high, shape, limit)
             i += 1
 
-    def take(self, zset: ZSet, start: i64, count: i64, shape: Shape, limit: i64) -> bool:
-        """Look at the members of some ranks; True once the limit is reached."""
+    def take_large(self, cursor: ScoreCursor, high: float, shape: Shape, limit: i64) -> None:
+        """Look at the members of a large sorted set from a cursor on up to a score."""
+        while cursor.next() and cursor.score < high:
+            if shape.holds(cursor.score):
+                self.members.append(cursor.member())
+                self.scores.append(cursor.score)
+                self.distances_m.append(shape.distance_m)
+                if limit > 0 and len(self.members) >= limit:
+                    return
+
+    def take_packed(self, zset: ZSet, low: float, high: float, shape: Shape, limit: i64) -> None:
+        """Look at the members of a small sorted set between two scores."""
+        start: i64 = zset.cut(BEFORE_SCORE, low, b"")
         members: list[bytes] = []
         scores: list[float] = []
-        zset.collect(start, count, members, scores)
+        zset.collect(start, zset.cut(BEFORE_SCORE, high, b"") - start, members, scores)
         i: i64 = 0
         while i < len(members):
             if shape.holds(scores[i]):
@@ -232,9 +240,8 @@ class Found:
                 self.scores.append(scores[i])
                 self.distances_m.append(shape.distance_m)
                 if limit > 0 and len(self.members) >= limit:
-                    return True
+                    return
             i += 1
-        return False
 
     def in_order(self, sort: i64, count: i64) -> list[i64]:
         """The positions of the results, sorted by distance (-1: farthest first; 0: as met), `count` at most."""

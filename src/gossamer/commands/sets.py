@@ -294,6 +294,12 @@ def intersect(found: list[Set | None], limit: i64) -> list[bytes]:
     sets: i64 = len(present)
     if sets == 0:
         return common
+    table = present[1].table if sets == 2 else None
+    if table is not None and limit == 0:
+        for member in present[0].members():
+            if table.find(member):
+                common.append(member)
+        return common
     for member in present[0].members():
         index: i64 = 1
         while index < sets and present[index].contains(member):

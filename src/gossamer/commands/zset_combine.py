@@ -10,7 +10,7 @@ from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
 from gossamer.commands.zset_ranges import reply_scored, store_result
 from gossamer.datatypes.sets import Set
-from gossamer.datatypes.zsets import NO_SCORE, ZSet, entries_in_order
+from gossamer.datatypes.zsets import NO_SCORE, ZSet, members_in_order
 from gossamer.resp.errors import NOT_INTEGER, SYNTAX, WRONGTYPE
 
 _NO_WEIGHT: Final = b"ERR weight value is not a float"
@@ -129,14 +129,13 @@ class Combination:
 
     # -- results ------------------------------------------------------------------------------------------
 
-    def compute(self, members: list[bytes], scores: list[float]) -> None:
-        """Append the members of the result, in no order."""
+    def compute(self) -> dict[bytes, float]:
+        """The members of the result with their scores, in no order."""
         if self.operation == UNION:
-            self.unite(members, scores)
-        elif self.operation == INTERSECTION:
-            self.intersect(members, scores)
-        else:
-            self.subtract(members, scores)
+            return self.unite()
+        if self.operation == INTERSECTION:
+            return self.intersect()
+        return self.subtract()
 
     def smallest_first(self) -> list[Source]:
         """The inputs in the order in which scores are aggregated: it decides how sums are rounded."""
@@ -144,23 +143,24 @@ class Combination:
         order.sort()
         return [self.sources[i] for _, i in order]
 
-    def unite(self, members: list[bytes], scores: list[float]) -> None:
+    def unite(self) -> dict[bytes, float]:
         result: dict[bytes, float] = {}
         for source in self.smallest_first():
             names: list[bytes] = []
             values: list[float] = []
             source.collect(names, values)
+            weight: float = source.weight
             i: i64 = 0
             while i < len(names):
-                value = number(source.weight * values[i])
-                old = result.get(names[i])
-                result[names[i]] = value if old is None else aggregated(self.aggregate, old, value)
+                name = names[i]
+                value: float = number(weight * values[i])
+                old = result.get(name)
+                result[name] = value if old is None else aggregated(self.aggregate, old, value)
                 i += 1
-        for name, value in result.items():
-            members.append(name)
-            scores.append(value)
+        return result
 
-    def intersect(self, members: list[bytes], scores: list[float]) -> None:
+    def intersect(self) -> dict[bytes, float]:
+        result: dict[bytes, float] = {}
         sources = self.smallest_first()
         names: list[bytes] = []
         values: list[float] = []
@@ -177,28 +177,30 @@ class Combination:
                 value = aggregated(self.aggregate, value, other * sources[j].weight)
                 j += 1
             if j == len(sources):
-                members.append(name)
-                scores.append(value)
-                if len(members) == self.limit:
-                    return
+                result[name] = value
+                if len(result) == self.limit:
+                    break
             i += 1
+        return result
 
-    def subtract(self, members: list[bytes], scores: list[float]) -> None:
+    def subtract(self) -> dict[bytes, float]:
+        result: dict[bytes, float] = {}
         names: list[bytes] = []
         values: list[float] = []
         self.sources[0].collect(names, values)
         i: i64 = 0
         while i < len(names):
+            name = names[i]
             j: i64 = 1
             while j < len(self.sources):
-                other = self.sources[j].score(names[i])
+                other = self.sources[j].score(name)
                 if other == other:
                     break
                 j += 1
             if j == len(self.sources):
-                members.append(names[i])
-                scores.append(values[i])
+                result[name] = values[i]
             i += 1
+        return result
 
 
 def number(value: float) -> float:
@@ -255,13 +257,10 @@ def zdiff(session: Session, argv: list[bytes]) -> None:
 
 def reply_combination(session: Session, argv: list[bytes], operation: i64) -> None:
     combination = Combination(session, argv, 1, operation, False, False)
-    members: list[bytes] = []
-    scores: list[float] = []
-    combination.compute(members, scores)
-    order = entries_in_order(members, scores)
-    members = [member for _, member in order]
+    score_of = combination.compute()
+    members = members_in_order(score_of)
     if combination.with_scores:
-        reply_scored(session.reply, members, [score for score, _ in order])
+        reply_scored(session.reply, members, [score_of[member] for member in members])
     else:
         session.reply.bulk_array(members)
 
@@ -283,19 +282,13 @@ def zdiffstore(session: Session, argv: list[bytes]) -> None:
 
 def store_combination(session: Session, argv: list[bytes], operation: i64, event: bytes) -> None:
     combination = Combination(session, argv, 2, operation, True, False)
-    members: list[bytes] = []
-    scores: list[float] = []
-    combination.compute(members, scores)
-    store_result(session, argv[1], members, scores, event)
+    store_result(session, argv[1], combination.compute(), event)
 
 
 def zintercard(session: Session, argv: list[bytes]) -> None:
     """ZINTERCARD numkeys key [key ...] [LIMIT limit]"""
     combination = Combination(session, argv, 1, INTERSECTION, False, True)
-    members: list[bytes] = []
-    scores: list[float] = []
-    combination.compute(members, scores)
-    session.reply.integer(len(members))
+    session.reply.integer(len(combination.compute()))
 
 
 _READ_COUNTED: Final = (KeySpec("RO access", 1, count_at=0, first=1),)

@@ -372,19 +372,17 @@ def zrangestore(session: Session, argv: list[bytes]) -> None:
     if zset is not None:
         request.resolve(zset, session.limits.compat)
         zset.collect(request.start, request.count, members, scores)
-    store_result(session, argv[1], members, scores, b"zrangestore")
+    store_result(session, argv[1], dict(zip(members, scores, strict=True)), b"zrangestore")
 
 
-def store_result(
-    session: Session, key: bytes, members: list[bytes], scores: list[float], event: bytes
-) -> None:
+def store_result(session: Session, key: bytes, score_of: dict[bytes, float], event: bytes) -> None:
     """Replace `key` by these members, or delete it where there are none; reply their number."""
-    if len(members) > 0:
-        session.db.store_with_expire(key, ZSet.from_entries(members, scores, session.limits), NO_EXPIRE)
+    if score_of:
+        session.db.store_with_expire(key, ZSet.from_scores(score_of, session.limits), NO_EXPIRE)
         session.changed(key, NOTIFY_ZSET, event)
     elif session.db.delete_any(key):
         session.changed(key, NOTIFY_GENERIC, b"del")
-    session.reply.integer(len(members))
+    session.reply.integer(len(score_of))
 
 
 def zremrangebyrank(session: Session, argv: list[bytes]) -> None:

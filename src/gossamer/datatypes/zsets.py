@@ -21,6 +21,7 @@ from mypy_extensions import i64
 from gossamer.base.limits import Limits
 from gossamer.base.numbers import format_double, format_double_17, format_int, is_integral_double
 from gossamer.datatypes import listpack
+from gossamer.datatypes.packed_filling import fill_empty
 from gossamer.datatypes.packed_table import PackedTable
 from gossamer.datatypes.score_index import (
     AFTER_MEMBER,
@@ -48,7 +49,7 @@ __all__: Final = [
     "LEFT_SAME",
     "NO_SCORE",
     "ZSet",
-    "entries_in_order",
+    "members_in_order",
     "packed_score_text",
 ]
 
@@ -117,9 +118,13 @@ class ZSet(Value):
     @staticmethod
     def from_entries(members: list[bytes], scores: list[float], limits: Limits) -> "ZSet":
         """Of distinct members in any order, packed where the thresholds allow it."""
-        order = entries_in_order(members, scores)
-        members = [member for _, member in order]
-        scores = [score for score, _ in order]
+        return ZSet.from_scores(dict(zip(members, scores, strict=True)), limits)
+
+    @staticmethod
+    def from_scores(score_of: dict[bytes, float], limits: Limits) -> "ZSet":
+        """Of members and their scores, packed where the thresholds allow it."""
+        members = members_in_order(score_of)
+        scores = [score_of[member] for member in members]
         value = ZSet(limits)
         if value.fits_packed(members):
             value.pairs = encode_pairs(members, scores, limits.compat)
@@ -376,11 +381,10 @@ class ZSet(Value):
     def fill_large(self, members: list[bytes], scores: list[float]) -> PackedTable:
         """Become large with these members, which are distinct and in order."""
         table = PackedTable(0)
-        size: i64 = len(members)
-        i: i64 = 0
-        while i < size:
-            table.put(members[i], score_bytes(scores[i]))
-            i += 1
+        out = BytesWriter()
+        for score in scores:
+            write_f64_le(out, score)
+        fill_empty(table, members, out.getvalue())
         self.table = table
         self.index = ScoreIndex()
         self.index.fill(members, scores)
@@ -388,11 +392,20 @@ class ZSet(Value):
         return table
 
 
-def entries_in_order(members: list[bytes], scores: list[float]) -> list[tuple[float, bytes]]:
-    """Distinct members with their scores, as a sorted set orders them."""
-    order = [(scores[i], members[i]) for i in range(len(members))]
-    order.sort()
-    return order
+def members_in_order(score_of: dict[bytes, float]) -> list[bytes]:
+    """Members as a sorted set orders them: by score, and by their bytes where scores are equal."""
+    members = sorted(score_of, key=score_of.__getitem__)
+    size: i64 = len(members)
+    start: i64 = 0
+    while start < size:
+        score = score_of[members[start]]
+        end: i64 = start + 1
+        while end < size and score_of[members[end]] == score:
+            end += 1
+        if end - start > 1:
+            members[start:end] = sorted(members[start:end])
+        start = end
+    return members
 
 
 def score_bytes(score: float) -> bytes:

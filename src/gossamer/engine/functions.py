@@ -250,10 +250,7 @@ class Functions:
         scripts = self.scripts
         scripts.begin(caller, argv, name, function.flags, True)
         try:
-            reply = self.world().run_registered(
-                function.callback, name, int(caller.reply.protocol), keys_count, argv[3:]
-            )
+            self.world().run_registered(function.callback, name, keys_count, argv[3:], caller.reply)
         finally:
             if scripts.end():
                 self.world().watch_again()
-        caller.reply.raw(reply)

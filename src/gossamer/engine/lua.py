@@ -15,6 +15,8 @@ from typing import Any, Final
 from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.errors import GossamerError
+from gossamer.base.numbers import INT64_MIN
+from gossamer.resp.writer import ReplyWriter
 
 MEMORY_MAX_BYTES: Final = 1 << 30  # of a runtime: a script beyond it ends with an error
 RESERVE_BYTES: Final = 64 << 20  # beyond it, for what the host hands over
@@ -50,8 +52,11 @@ class ScriptError(GossamerError):
 class LuaHost:
     """What scripts ask of the server. Every method answers RESP bytes, errors included, and raises nothing."""
 
-    def call(self, *arguments: object) -> bytes:
-        """A command; the reply in the protocol that the script chose."""
+    def call(self, *arguments: object) -> bytes | tuple[object, bool]:
+        """A command; the reply in the protocol that the script chose.
+
+        The commonest replies as values: beside True what the script sees, beside False the text of a status.
+        """
         raise NotImplementedError
 
     def check_acl(self, *arguments: object) -> bytes:
@@ -178,34 +183,42 @@ class LuaWorld:
                 raise ScriptError(f"Error compiling function: {text}")
             raise ScriptError(f"Error registering functions: {text}")
 
-    def run(self, script: Any, name: bytes, protocol: int, keys_count: i64, words: list[bytes]) -> bytes:
-        """Run a compiled script; its result, or its error, as a reply in the client's protocol."""
-        return self.guarded_run(self.run_script, script, name, protocol, keys_count, words)
+    def run(self, script: Any, name: bytes, keys_count: i64, words: list[bytes], reply: ReplyWriter) -> None:
+        """Run a compiled script and write its result, or its error."""
+        self.guarded_run(self.run_script, script, name, keys_count, words, reply)
 
     def run_registered(
-        self, function: Any, name: bytes, protocol: int, keys_count: i64, words: list[bytes]
-    ) -> bytes:
+        self, function: Any, name: bytes, keys_count: i64, words: list[bytes], reply: ReplyWriter
+    ) -> None:
         """Run a function of a library, as run() does a script."""
-        return self.guarded_run(self.run_function, function, name, protocol, keys_count, words)
+        self.guarded_run(self.run_function, function, name, keys_count, words, reply)
 
     def guarded_run(
-        self, runner: Any, function: Any, name: bytes, protocol: int, keys_count: i64, words: list[bytes]
-    ) -> bytes:
+        self, runner: Any, function: Any, name: bytes, keys_count: i64, words: list[bytes], reply: ReplyWriter
+    ) -> None:
         wanted = 0
         for word in words:
             wanted += len(word) + 64
         if not self.has_room(wanted):
-            return NO_ROOM
+            reply.raw(NO_ROOM)
+            return
         try:
             if len(words) > WORDS_MAX:
                 listed = self.runtime.table_from(words)
-                reply: bytes = runner(function, name, protocol, int(keys_count), listed)
+                result: Any = runner(function, name, int(reply.protocol), int(-1 - keys_count), listed)
             else:
-                reply = runner(function, name, protocol, int(keys_count), *words)
+                result = runner(function, name, int(reply.protocol), int(keys_count), *words)
         except self.error_type as error:  # not of the script: memory, or the C stack
             text = str(error).replace("\r", " ").replace("\n", " ") or "not enough memory"
-            reply = b"-ERR " + text.encode("utf-8", "replace") + b"\r\n"
-        return reply
+            result = b"-ERR " + text.encode("utf-8", "replace") + b"\r\n"
+        if isinstance(result, tuple):
+            reply.bulk(result[0])
+        elif isinstance(result, bytes):
+            reply.raw(result)
+        elif result is None:
+            reply.null()
+        else:
+            reply.integer(integer_of(result))
 
     def watch_again(self) -> None:
         """After a script that was ended: look at the clock as before."""
@@ -214,6 +227,18 @@ class LuaWorld:
     def memory_bytes(self) -> int:
         used: int | None = self.runtime.get_memory_used()
         return used or 0
+
+
+def integer_of(number: Any) -> i64:
+    """A number of Lua's as an integer reply has it: cut off, and the lowest where it is none or does not fit."""
+    if isinstance(number, float):
+        if not -9223372036854775808.0 <= number < 9223372036854775808.0:  # not a number, too
+            return INT64_MIN
+        return i64(int(number))
+    whole: int = number
+    if -(1 << 63) <= whole < 1 << 63:
+        return i64(whole)
+    return INT64_MIN
 
 
 def source_of(name: str) -> bytes:

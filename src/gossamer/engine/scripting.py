@@ -53,6 +53,12 @@ REPLICATE_AOF: Final = 1
 REPLICATE_ALL: Final = 3
 CACHED_BY_EVAL_MAX: Final = 500  # since Valkey 8: of scripts that EVAL brought, the oldest go
 
+# What a reply of RESP begins with.
+BULK_MARK: Final = 36
+INTEGER_MARK: Final = 58
+STATUS_MARK: Final = 43
+_NULL: Final = (False, True)
+
 NO_COMMAND: Final = b"-ERR Please specify at least one argument for this redis lib call\r\n"
 BAD_ARGUMENTS: Final = b"-ERR Lua redis lib command arguments must be strings or integers\r\n"
 UNKNOWN_COMMAND: Final = b"-ERR Unknown Redis command called from script\r\n"
@@ -135,12 +141,12 @@ class EngineLuaHost(LuaHost):
     def register(self, name: bytes, callback: object, description: object, flags: bytes) -> bytes | None:
         return self.registrar.register(name, callback, description, flags)
 
-    def call(self, *arguments: object) -> bytes:
+    def call(self, *arguments: object) -> bytes | tuple[object, bool]:
         try:
             reply = self.scripts.call(arguments)
             if len(reply) > LARGE_BYTES and self.world is not None and not self.world.has_room(len(reply)):
                 return NO_ROOM
-            return reply
+            return plain_value(reply)
         except Exception as bug:
             self.scripts.engine.hooks.log_bug("redis.call", bug)
             return b"-ERR internal error in a command called from script\r\n"
@@ -191,6 +197,7 @@ class Scripts:
     def __init__(self, engine: Engine) -> None:
         self.engine: Engine = engine
         self.known: dict[bytes, Script] = {}  # by SHA-1 in lower case, the oldest first
+        self.digests: dict[bytes, bytes] = {}  # body -> SHA-1 of those that are known
         self.from_eval: i64 = 0  # how many of them EVAL brought
         self.cached_bytes: i64 = 0
         self.evicted: i64 = 0
@@ -218,13 +225,13 @@ class Scripts:
 
     def load(self, body: bytes, from_eval: bool) -> bytes:
         """Compile a script and keep it; its SHA-1. Raises CommandError."""
-        digest = sha1_of(body)
-        script = self.known.get(digest)
-        if script is not None:
+        known = self.digests.get(body)
+        if known is not None:
+            script = self.known[known]
             if script.from_eval and not from_eval:
                 script.from_eval = False  # SCRIPT LOAD keeps it for good
                 self.from_eval -= 1
-            return digest
+            return known
         flags, text = read_first_line(body)
         try:
             function = self.world().compile(text)
@@ -233,6 +240,8 @@ class Scripts:
             raise CommandError(message.encode("utf-8", "replace")) from None
         if from_eval and self.engine.limits.compat >= 80:
             self.make_room()
+        digest = sha1_of(body)
+        self.digests[body] = digest
         self.known[digest] = Script(body, function, flags, from_eval)
         self.cached_bytes += len(body)
         if from_eval:
@@ -249,11 +258,13 @@ class Scripts:
                 self.from_eval -= 1
                 self.evicted += 1
                 del self.known[digest]
+                del self.digests[script.body]
                 return
 
     def flush(self) -> None:
         """SCRIPT FLUSH: forget every script, and the runtime with what they left in it."""
         self.known = {}
+        self.digests = {}
         self.from_eval = 0
         self.cached_bytes = 0
 
@@ -267,18 +278,15 @@ class Scripts:
         flags = script.flags | NO_WRITES if read_only else script.flags
         self.begin(caller, argv, digest, flags, False)
         try:
-            reply = self.world().run(
-                script.function, digest, int(caller.reply.protocol), keys_count, argv[3:]
-            )
+            self.world().run(script.function, digest, keys_count, argv[3:], caller.reply)
         finally:
             if self.end():
                 self.world().watch_again()
-        caller.reply.raw(reply)
 
     def begin(self, caller: Client, argv: list[bytes], name: bytes, flags: i64, is_function: bool) -> None:
         """Make everything ready; raises CommandError where the script may not run now."""
         engine = self.engine
-        running = ScriptRun(caller, argv, name, flags, engine.clock.now_us(), is_function)
+        running = ScriptRun(caller, argv, name, flags, engine.now_us, is_function)
         if engine.is_over_memory_limit():
             if flags & (COMPATIBLE | ALLOW_OOM | NO_WRITES) == 0:
                 raise CommandError(OOM_SCRIPT)
@@ -421,6 +429,21 @@ class Scripts:
         if running.wrote:
             raise CommandError(UNKILLABLE)
         running.killed = True
+
+
+def plain_value(reply: bytes) -> bytes | tuple[object, bool]:
+    """A bulk string, an integer, a null or a status as LuaHost.call says; any other reply as it is."""
+    mark: i64 = reply[0]
+    if mark == BULK_MARK:
+        end = reply.find(b"\r\n")
+        if end == len(reply) - 2:
+            return _NULL
+        return reply[end + 2 : -2], True
+    if mark == INTEGER_MARK:
+        return int(reply[1:-2]), True
+    if mark == STATUS_MARK:
+        return reply[1:-2], False
+    return reply
 
 
 def keys_of(words: list[bytes]) -> i64:

@@ -14,6 +14,7 @@ from gossamer.base.numbers import format_double, format_int, write_decimal
 _SMALL: Final = 1024
 _INTEGERS: Final = [b":%d\r\n" % n for n in range(_SMALL)]
 _BULK_HEADS: Final = [b"$%d\r\n" % n for n in range(_SMALL)]
+_LATER_BULK_HEADS: Final = [b"\r\n$%d\r\n" % n for n in range(_SMALL)]  # behind another bulk string
 _ARRAY_HEADS: Final = [b"*%d\r\n" % n for n in range(_SMALL)]
 
 
@@ -164,8 +165,20 @@ class ReplyWriter:
 
     def bulks(self, values: list[bytes]) -> None:
         """Bulk strings one after another, without a head."""
+        out = self.out
+        follows: bool = False
         for value in values:
-            self.bulk(value)
+            n: i64 = len(value)
+            if follows and n < _SMALL:
+                out.write(_LATER_BULK_HEADS[n])  # one call for two
+            else:
+                if follows:
+                    out.write(b"\r\n")
+                self.head(36, n)
+                follows = True
+            out.write(value)
+        if follows:
+            out.write(b"\r\n")
 
     def bulk_array(self, values: list[bytes]) -> None:
         self.array(len(values))

@@ -39,7 +39,9 @@ SCRIPTS = (
     "return redis.replicate_commands()", "return redis.acl_check_cmd('GET', 'k')",
     # the world
     "x = 1", "return x", "local x = 1 return x", "redis.call = nil", "string.len = nil", "_G.x = 1",
-    "rawset(_G, 'x', 1)",
+    "rawset(_G, 'x', 1)", "table.insert(redis, 1)", "return {pcall(table.insert, _G, 'x')}",
+    "return {pcall(rawset, redis, 'x', 1)}", "table.insert(KEYS, 3) return KEYS", "table.remove(redis) return 1",
+    "return {pcall(setmetatable, _G, {})}",
     "setmetatable(_G, {})", "return tostring(rawget(_G, 'x'))", "return type(getmetatable(''))",
     "KEYS[1] = 'k' return KEYS",
     "return pcall(function() undefined() end)", "return os", "return debug", "return io",

@@ -331,6 +331,8 @@ function bounds.table.insert(...)
   local count = select("#", ...)
   if type(t) ~= "table" then
     wrong(1, "insert", "table", count, t)
+  elseif bounds.protected[t] then
+    error("Attempt to modify a readonly table", 0)
   elseif count == 3 then
     position = tonumber(position)
     if position == nil then
@@ -347,7 +349,7 @@ end
 
 -- The collector belongs to all scripts: what one has set is set back behind it.
 local OPTIONS = { stop = true, restart = true, collect = true, count = true, step = true, setpause = true, setstepmul = true }
-local is_touched = false
+bounds.is_touched = false
 
 function bounds.collectgarbage(option, argument)
   if option ~= nil and not OPTIONS[option] then
@@ -356,13 +358,13 @@ function bounds.collectgarbage(option, argument)
     end
     error(format("bad argument #1 to 'collectgarbage' (invalid option '%s')", option), 2)
   end
-  is_touched = true
+  bounds.is_touched = true
   return collectgarbage(option, tonumber(argument))
 end
 
 function bounds.restore()
-  if is_touched then
-    is_touched = false
+  if bounds.is_touched then
+    bounds.is_touched = false
     collectgarbage("restart")
     collectgarbage("setpause", 200)
     collectgarbage("setstepmul", 200)

@@ -8,7 +8,7 @@
 -- Invariants: after a script, nothing that it did to a table that outlives it remains; every way to compile text
 -- gives a function whose globals are the proxy; byte code is refused everywhere.
 
-local decode, encode, integer, flat, -- of replies.lua
+local decode, encode, _, flat, -- of replies.lua
   bounds, -- of bounds.lua
   memory_max_bytes, verdicts, -- texts by the numbers that host_tick answers
   host_call, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, host_register,
@@ -19,7 +19,7 @@ local setfenv, loadstring, getinfo, sethook = setfenv, loadstring, debug.getinfo
 local byte, dump, find, format, sub = string.byte, string.dump, string.find, string.format, string.sub
 local concat, floor = table.concat, math.floor
 local co_create, co_resume = coroutine.create, coroutine.resume
-local count_memory = collectgarbage
+local count_memory, used_kb = collectgarbage, gcinfo
 
 local READ_ONLY = "Attempt to modify a readonly table"
 local ARGUMENTS = "ERR wrong number or type of arguments"
@@ -29,9 +29,9 @@ local GLUE = "@gossamer"
 local memory_max_kb = memory_max_bytes / 1024
 local is_ended = false -- the script that runs is to end
 local function keep_reserve()
-  if count_memory("count") > memory_max_kb then
+  if used_kb() > memory_max_kb then
     count_memory("collect")
-    if count_memory("count") > memory_max_kb then
+    if used_kb() > memory_max_kb then
       error("not enough memory", 0)
     end
   end
@@ -40,32 +40,20 @@ end
 -- Tables that nobody can write to -----------------------------------------------------------------------------
 
 local behind = {} -- proxy -> the table behind it
-local proxies = {}
+bounds.protected = behind
 
 local function deny()
   error(READ_ONLY, 2)
 end
 
 local function refuse()
-  error({ err = "ERR " .. READ_ONLY })
+  error(READ_ONLY, 0)
 end
 
 local function protect(real)
   local proxy = setmetatable({}, { __index = real, __newindex = deny, __metatable = false })
   behind[proxy] = real
-  proxies[#proxies + 1] = proxy
   return proxy
-end
-
-local function clean_proxies() -- table.insert and its kin write past a metatable
-  for i = 1, #proxies do
-    local proxy = proxies[i]
-    local key = next(proxy)
-    while key ~= nil do
-      rawset(proxy, key, nil)
-      key = next(proxy)
-    end
-  end
 end
 
 local function expect_table(value, name, count)
@@ -85,7 +73,6 @@ local globals_metatable = {
 }
 local globals = setmetatable({}, globals_metatable)
 behind[globals] = world
-proxies[1] = globals
 local strict = {
   __index = function(_, name)
     error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
@@ -296,18 +283,32 @@ local function raise(bytes)
   error({ err = sub(bytes, 2, -3), ignore_error_stats_update = true })
 end
 
+-- The host answers the commonest replies as values: true beside one that is what the script sees, false beside the
+-- text of a status. Everything else is RESP.
 local function call(...)
-  keep_reserve()
-  local bytes = host_call(...)
-  if byte(bytes, 1) == 45 then
-    raise(bytes)
+  if used_kb() > memory_max_kb then
+    keep_reserve()
   end
-  return (decode(bytes, 1))
+  local reply, is_plain = host_call(...)
+  if is_plain then
+    return reply
+  elseif is_plain == false then
+    return { ok = reply }
+  elseif byte(reply, 1) == 45 then
+    raise(reply)
+  end
+  return (decode(reply, 1))
 end
 
 local function protected_call(...)
   keep_reserve()
-  return (decode(host_call(...), 1))
+  local reply, is_plain = host_call(...)
+  if is_plain then
+    return reply
+  elseif is_plain == false then
+    return { ok = reply }
+  end
+  return (decode(reply, 1))
 end
 
 local server = { LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3 }
@@ -458,15 +459,17 @@ if not for_functions then
   world.__redis__err__handler = describe
 end
 
+-- What the host gets: a string and true, a number, or nil for what it writes itself; the bytes of any other reply.
 local function answer(name, protocol, ok, value)
-  clean_proxies()
-  bounds.restore()
+  if bounds.is_touched then
+    bounds.restore()
+  end
   if ok then
     local kind = type(value)
     if kind == "string" then
-      return "$" .. #value .. "\r\n" .. value .. "\r\n"
-    elseif kind == "number" then
-      return ":" .. integer(value) .. "\r\n"
+      return value, true
+    elseif kind == "number" or value == nil then
+      return value
     end
     local out = {}
     encode(value, out, 0, protocol, host_protocol())
@@ -485,43 +488,46 @@ local function answer(name, protocol, ok, value)
   return "-" .. flat(text) .. "\r\n"
 end
 
--- f: a compiled script. The words behind `keys_count` are its keys and arguments; or a list of them, where they are
--- more than the stack holds.
+-- The keys among the words, and the rest of them. `keys_count` below zero: -1 - keys, and the words are in a table,
+-- because they are more than the stack holds.
+local function divided(keys_count, ...)
+  if keys_count < 0 then
+    local words = ...
+    local keys, arguments = {}, {}
+    keys_count = -1 - keys_count
+    for i = 1, #words do
+      if i <= keys_count then
+        keys[i] = words[i]
+      else
+        arguments[i - keys_count] = words[i]
+      end
+    end
+    return keys, arguments
+  end
+  local count = select("#", ...)
+  if keys_count == 0 then
+    return {}, { ... }
+  elseif keys_count == count then
+    return { ... }, {}
+  end
+  local keys = { ... }
+  for i = keys_count + 1, count do
+    keys[i] = nil
+  end
+  return keys, { select(keys_count + 1, ...) }
+end
+
+-- f: a compiled script.
 local function run(f, name, protocol, keys_count, ...)
   is_ended = false
-  local arguments = { ... }
-  if type(arguments[1]) == "table" then
-    arguments = arguments[1]
-  end
-  local keys = {}
-  if keys_count > 0 then
-    for i = 1, keys_count do
-      keys[i] = arguments[i]
-    end
-    local count = #arguments
-    for i = 1, count do
-      arguments[i] = arguments[i + keys_count]
-    end
-  end
-  rawset(world, "KEYS", keys)
-  rawset(world, "ARGV", arguments)
+  world.KEYS, world.ARGV = divided(keys_count, ...)
   return answer(name, protocol, xpcall(f, describe))
 end
 
 -- f: a function of a library, which gets its keys and arguments as tables.
 local function run_function(f, name, protocol, keys_count, ...)
   is_ended = false
-  local keys, arguments, words = {}, {}, { ... }
-  if type(words[1]) == "table" then
-    words = words[1]
-  end
-  for i = 1, #words do
-    if i <= keys_count then
-      keys[i] = words[i]
-    else
-      arguments[i - keys_count] = words[i]
-    end
-  end
+  local keys, arguments = divided(keys_count, ...)
   entered = f
   return answer(name, protocol, xpcall(function()
     return f(keys, arguments)
@@ -633,7 +639,6 @@ local function load_library(body)
   local ok, reason = xpcall(chunk, describe)
   globals_metatable.__index = world
   behind[globals] = world
-  clean_proxies()
   bounds.restore()
   if not ok then
     local text = type(reason) == "table" and rawget(reason, "err")
