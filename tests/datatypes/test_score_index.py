@@ -7,6 +7,7 @@ import pytest
 from librt.strings import BytesWriter, read_f64_le
 
 from gossamer.datatypes import score_index
+from gossamer.datatypes.score_cursor import ScoreCursor
 from gossamer.datatypes.score_index import (
     AFTER_MEMBER,
     AFTER_SCORE,
@@ -15,7 +16,6 @@ from gossamer.datatypes.score_index import (
     MAX_CHUNK_BYTES,
     MAX_CHUNK_ENTRIES,
     MAX_PAGE_CHUNKS,
-    ScoreCursor,
     ScoreIndex,
     compare_member,
     entry_end,

@@ -27,7 +27,7 @@ from gossamer.datatypes.geo import (
     longitude_of,
 )
 from gossamer.datatypes.partial_sort import sort_first
-from gossamer.datatypes.score_index import ScoreCursor
+from gossamer.datatypes.score_cursor import ScoreCursor
 from gossamer.datatypes.zsets import BEFORE_SCORE, ZSet
 from gossamer.keyspace.database import NO_EXPIRE
 from gossamer.keyspace.events import NOTIFY_GENERIC

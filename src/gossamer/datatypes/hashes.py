@@ -29,6 +29,7 @@ from gossamer.datatypes.field_expiry import (
     live_items,
     next_check_ms,
 )
+from gossamer.datatypes.packed_random import find_random
 from gossamer.datatypes.packed_table import PackedTable
 from gossamer.datatypes.value import BYTES_OVERHEAD, KIND_HASH_LISTPACK, KIND_OBJECT, OBJECT_BYTES, Value
 
@@ -269,7 +270,7 @@ class Hash(Value):
             flat.append(listpack.element_at(pairs, position))
             flat.append(listpack.element_at(pairs, position + listpack.entry_bytes(pairs, position)))
             return
-        table.find_random(rng)
+        find_random(table, rng)
         flat.append(table.found_key())
         flat.append(table.found_payload())
 
@@ -306,7 +307,7 @@ class Hash(Value):
             return flat
         seen: set[bytes] = set()
         while len(seen) < count:
-            table.find_random(rng)
+            find_random(table, rng)
             field = table.found_key()
             if field not in seen:
                 seen.add(field)

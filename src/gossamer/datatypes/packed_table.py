@@ -23,7 +23,6 @@ Invariants: `count` entries in all; every entry is in the bucket its hash names;
 changed; `earliest[i]` (once any entry has an expire time) is at most the smallest expire time in bucket i.
 """
 
-from math import sqrt
 from typing import Any, Final, final
 
 from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
@@ -31,8 +30,6 @@ from librt.vecs import append as vec_append
 from librt.vecs import pop as vec_pop
 from librt.vecs import vec
 from mypy_extensions import i32, i64, u8
-
-from gossamer.base.rng import Random64
 
 META_KIND: Final = 0x0F
 META_OBJECT: Final = 0x10
@@ -606,51 +603,6 @@ class PackedTable:
             cursor &= ~bit
             bit >>= 1
         return cursor | bit
-
-    def find_random(self, rng: Random64) -> None:
-        """Leave a uniformly chosen entry in the at_ fields, as find() does. The table must not be empty.
-
-        A point of the hash space and a place in its bucket are drawn until the place is taken. A bucket that
-        was not divided yet covers two points and has twice the places, so every entry is equally likely:
-        exactly, but for entries beyond the places of their bucket, about one in 100,000.
-        """
-        if len(self.buckets) == 1:
-            self.note_nth(0, rng.below(self.count))
-            return
-        mask: i64 = self.mask
-        split: i64 = self.split
-        points: i64 = 2 * mask + 2
-        # Entries scatter over the points as chance has it: four standard deviations above the mean.
-        density = float(self.count) / float(points)
-        places: i64 = i64(int(density + 4.0 * sqrt(density))) + 4
-        while True:
-            index: i64 = rng.next_u32() & (points - 1)
-            nth: i64 = 0
-            if index & mask < split:
-                nth = rng.below(places)
-            else:
-                index &= mask
-                nth = rng.below(2 * places)
-            bucket: bytes = self.buckets[index]
-            size: i64 = len(bucket)
-            position: i64 = 0
-            while nth > 0 and position < size:
-                position += i64(read_i16_le(bucket, position + 1))
-                nth -= 1
-            if position < size:
-                self.at_bucket = index
-                self.note_position(bucket, position)
-                return
-
-    def note_nth(self, index: i64, nth: i64) -> None:
-        """Leave the nth entry of bucket `index`, which must exist, in the at_ fields."""
-        bucket: bytes = self.buckets[index]
-        position: i64 = 0
-        while nth > 0:
-            position += i64(read_i16_le(bucket, position + 1))
-            nth -= 1
-        self.at_bucket = index
-        self.note_position(bucket, position)
 
     def bucket_count(self) -> i64:
         return len(self.buckets)

@@ -20,6 +20,7 @@ from gossamer.base.limits import Limits
 from gossamer.base.numbers import format_int, is_int64, to_int64
 from gossamer.base.rng import Random64
 from gossamer.datatypes import intset, listpack
+from gossamer.datatypes.packed_random import find_random
 from gossamer.datatypes.packed_table import PackedTable
 from gossamer.datatypes.value import (
     BYTES_OVERHEAD,
@@ -232,7 +233,7 @@ class Set(Value):
         """A uniformly chosen member; there must be one."""
         table = self.table
         if table is not None:
-            table.find_random(rng)
+            find_random(table, rng)
             return table.found_key()
         data = self.data
         if self.is_intset:
@@ -243,7 +244,7 @@ class Set(Value):
         """Take out a uniformly chosen member; there must be one."""
         table = self.table
         if table is not None:
-            table.find_random(rng)
+            find_random(table, rng)
             member = table.found_key()
             table.remove_found()
             return member
@@ -286,7 +287,7 @@ class Set(Value):
             return drawn
         seen: set[bytes] = set()
         while len(seen) < count:
-            table.find_random(rng)
+            find_random(table, rng)
             member = table.found_key()
             if member not in seen:
                 seen.add(member)

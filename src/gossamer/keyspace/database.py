@@ -22,6 +22,7 @@ from gossamer.datatypes.field_expiry import remove_due
 from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.lists import List
 from gossamer.datatypes.packed_expiry import average_expire_ms, live_keys_in
+from gossamer.datatypes.packed_random import find_random
 from gossamer.datatypes.packed_table import (
     META_KIND,
     META_OBJECT,
@@ -695,7 +696,7 @@ class Database:
         """A key drawn uniformly, which may be an expired one; None in an empty database."""
         if self.table.count == 0:
             return None
-        self.table.find_random(self.state.rng)
+        find_random(self.table, self.state.rng)
         return self.table.found_key()
 
 

@@ -21,6 +21,7 @@ from gossamer.base.limits import (
     POLICY_VOLATILE,
     Limits,
 )
+from gossamer.datatypes.packed_random import find_random
 from gossamer.datatypes.packed_table import NEVER
 from gossamer.keyspace.access import lfu_decayed, lru_idle_seconds
 from gossamer.keyspace.database import Database
@@ -113,7 +114,7 @@ class Evictor:
                     key = self.pool[self.keyspace.state.rng.below(len(self.pool))].key
                     self.pool = []
                 else:
-                    database.table.find_random(self.keyspace.state.rng)
+                    find_random(database.table, self.keyspace.state.rng)
                     key = database.table.found_key()
                 self.evict(database, key)
                 return True
