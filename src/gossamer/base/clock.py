@@ -1,4 +1,7 @@
-"""Time as a parameter: the one clock type below the server layer, and the clock of tests and simulations."""
+"""Time as a parameter: the one clock type below the server layer, and the clock of tests and simulations.
+
+A wait is a parameter too, for the few directives that slow a server down on purpose.
+"""
 
 from typing import final
 
@@ -11,6 +14,14 @@ class Clock:
 
     def now_us(self) -> i64:
         raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Delay:
+    """Waits where a directive asks for it; here no time passes. The server layer extends it with the real one."""
+
+    def wait(self, delay_us: i64) -> None:
+        """Wait so long; a negative number: a moment, once in that many times by chance."""
 
 
 @final

@@ -47,6 +47,8 @@ class Limits:
         self.proto_max_bulk_len_bytes: i64 = 512 * 1024 * 1024
         self.client_query_buffer_limit_bytes: i64 = 1024 * 1024 * 1024
         self.rdb_compression: i64 = 1
+        self.rdb_key_save_delay_us: i64 = 0
+        self.key_load_delay_us: i64 = 0
         self.skip_checksum_validation: i64 = 0  # DEBUG's, of RESTORE
         # Whether replicas hear UNLINK or DEL; nothing here waits for memory.
         self.lazyfree_lazy_eviction: i64 = 0

@@ -10,7 +10,7 @@ from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
 from gossamer.commands.zset_ranges import reply_scored, store_result
 from gossamer.datatypes.sets import Set
-from gossamer.datatypes.zsets import NO_SCORE, ZSet, members_in_order
+from gossamer.datatypes.zsets import NO_SCORE, ZSet, in_order
 from gossamer.resp.errors import NOT_INTEGER, SYNTAX, WRONGTYPE
 
 _NO_WEIGHT: Final = b"ERR weight value is not a float"
@@ -154,8 +154,10 @@ class Combination:
             while i < len(names):
                 name = names[i]
                 value: float = number(weight * values[i])
-                old = result.get(name)
-                result[name] = value if old is None else aggregated(self.aggregate, old, value)
+                known: i64 = len(result)
+                old = result.setdefault(name, value)
+                if len(result) == known:
+                    result[name] = aggregated(self.aggregate, old, value)
                 i += 1
         return result
 
@@ -257,10 +259,9 @@ def zdiff(session: Session, argv: list[bytes]) -> None:
 
 def reply_combination(session: Session, argv: list[bytes], operation: i64) -> None:
     combination = Combination(session, argv, 1, operation, False, False)
-    score_of = combination.compute()
-    members = members_in_order(score_of)
+    members, scores = in_order(combination.compute())
     if combination.with_scores:
-        reply_scored(session.reply, members, [score_of[member] for member in members])
+        reply_scored(session.reply, members, scores)
     else:
         session.reply.bulk_array(members)
 

@@ -298,8 +298,8 @@ DIRECTIVES: Final[tuple[Directive, ...]] = (
     yes_no("rdb-del-sync-files", False),
     Directory("dir", b"", PROTECTED, check_directory),
     yes_no("rdb-save-incremental-fsync", True),
-    integer("rdb-key-save-delay", 0, INT_MIN, INT_MAX, HIDDEN),
-    integer("key-load-delay", 0, INT_MIN, INT_MAX, HIDDEN),
+    integer("rdb-key-save-delay", 0, INT_MIN, INT_MAX, HIDDEN, "rdb_key_save_delay_us"),
+    integer("key-load-delay", 0, INT_MIN, INT_MAX, HIDDEN, "key_load_delay_us"),
     integer("loading-process-events-interval-bytes", 2 * MB, 1024, INT_MAX, HIDDEN),
     # Replication.
     also(PrimaryAddress("replicaof", (), IMMUTABLE | MULTIPLE), "slaveof"),

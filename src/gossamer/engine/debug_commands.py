@@ -299,6 +299,23 @@ def debug_accept(client: Client, argv: list[bytes]) -> None:
     client.reply.ok()
 
 
+def debug_restart(client: Client, argv: list[bytes]) -> None:
+    """RESTART, CRASH-AND-RECOVER: no reply, unless it fails."""
+    delay_ms = integer(argv[2]) if len(argv) > 2 else 0
+    client.engine.hooks.restart(argv[1].lower() == b"restart", max(0, int(delay_ms)))
+    raise CommandError(b"ERR failed to restart the server. Check server logs.")
+
+
+def debug_set_disable_deny_scripts(client: Client, argv: list[bytes]) -> None:
+    client.engine.debug.noscript_lifted = leading_integer(argv[2]) != 0
+    client.reply.ok()
+
+
+def debug_pause_after_fork(client: Client, argv: list[bytes]) -> None:
+    client.engine.debug.stops_after_fork = leading_integer(argv[2]) != 0
+    client.reply.ok()
+
+
 def debug_die(client: Client, argv: list[bytes]) -> None:
     """SEGFAULT, PANIC, ASSERT, OOM: end the process as a crash would, without saving."""
     client.engine.hooks.crash()
@@ -308,14 +325,15 @@ HELP: Final = (
     b"DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"AOF-FLUSH-SLEEP <microseconds>",
     b"    Sleep before the append only file is written to.",
-    b"CHANGE-REPL-ID, CLOSE-CLUSTER-LINK-ON-PACKET-DROP, DICT-RESIZING,",
-    b"DROP-CLUSTER-PACKET-FILTER, PAUSE-AFTER-FORK, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER,",
-    b"SET-DISABLE-DENY-SCRIPTS",
+    b"CHANGE-REPL-ID, CLOSE-CLUSTER-LINK-ON-PACKET-DROP, DELAY-RDB-CLIENT-FREE-SECOND,",
+    b"DICT-RESIZING, DROP-CLUSTER-PACKET-FILTER, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER",
     b"    Accepted without an effect.",
     b"CLIENT-EVICTION",
     b"    The clients that maxmemory-clients may close, by the size of their buffers.",
     b"CONFIG-REWRITE-FORCE-ALL",
     b"    Write every directive into the configuration file.",
+    b"CRASH-AND-RECOVER [<milliseconds>]",
+    b"    Begin anew without saving, after so long.",
     b"DIGEST",
     b"    A number for the whole data set, the same on redis-server 7.0 for the same data.",
     b"DIGEST-VALUE <key> [<key> ...]",
@@ -336,6 +354,8 @@ HELP: Final = (
     b"    Write a line into the log.",
     b"OBJECT <key> [fast]",
     b"    Encoding, size in a DUMP payload, idle time, nodes of a list.",
+    b"PAUSE-AFTER-FORK <0|1>",
+    b"    Stop the process (SIGSTOP) whenever it has forked.",
     b"PAUSE-CRON <0|1>",
     b"    Hold back what happens several times a second.",
     b"POPULATE <count> [<prefix>] [<size>]",
@@ -346,12 +366,16 @@ HELP: Final = (
     b"    Save, empty and load the data set.",
     b"REPLICATE <command> [<arg> ...]",
     b"    Let replicas run what this server did not.",
+    b"RESTART [<milliseconds>]",
+    b"    Rewrite the configuration file, save, and begin anew, after so long.",
     b"SDSLEN <key>",
     b"    The memory of a key and of its string.",
     b"SEGFAULT, PANIC, ASSERT, OOM",
     b"    End the process without saving.",
     b"SET-ACTIVE-EXPIRE <0|1>",
     b"    Switch the active expire cycle off or on.",
+    b"SET-DISABLE-DENY-SCRIPTS <0|1>",
+    b"    Let scripts call what is not for scripts.",
     b"SET-SKIP-CHECKSUM-VALIDATION <0|1>",
     b"    Let RESTORE take payloads whose check sum is wrong.",
     b"SLEEP <seconds>",
@@ -418,10 +442,13 @@ SUBCOMMANDS: Final = {
     b"drop-cluster-packet-filter": Subcommand(debug_drop_cluster_packets, 3, 3),
     b"close-cluster-link-on-packet-drop": Subcommand(debug_accept, 3, 3, 0),
     b"dict-resizing": Subcommand(debug_accept, 3, 3, 0),
-    b"pause-after-fork": Subcommand(debug_accept, 3, 3, 0),
+    b"pause-after-fork": Subcommand(debug_pause_after_fork, 3, 3, 0),
+    b"delay-rdb-client-free-second": Subcommand(debug_accept, 3, 3, 0),
+    b"restart": Subcommand(debug_restart, 2, ANY),
+    b"crash-and-recover": Subcommand(debug_restart, 2, ANY),
     b"config-rewrite-force-all": Subcommand(debug_config_rewrite, 2, 2),
     b"stringmatch-test": Subcommand(debug_stringmatch_test, 2, 2),
-    b"set-disable-deny-scripts": Subcommand(debug_accept, 3, 3),
+    b"set-disable-deny-scripts": Subcommand(debug_set_disable_deny_scripts, 3, 3),
     b"segfault": Subcommand(debug_die, 2, 2),
     b"panic": Subcommand(debug_die, 2, 2),
     b"assert": Subcommand(debug_die, 2, 2),

@@ -13,3 +13,5 @@ class DebugSettings:
         self.cron_paused: bool = False  # PAUSE-CRON
         self.aof_flush_sleep_us: i64 = 0  # AOF-FLUSH-SLEEP
         self.leaked: list[bytes] = []  # LEAK
+        self.noscript_lifted: bool = False  # SET-DISABLE-DENY-SCRIPTS
+        self.stops_after_fork: bool = False  # PAUSE-AFTER-FORK

@@ -69,6 +69,9 @@ class EngineHooks:
     def crash(self) -> None:
         """End the process at once, as a crash would."""
 
+    def restart(self, gracefully: bool, delay_ms: int) -> None:
+        """Begin the process anew, after an orderly end or after none; comes back only where that failed."""
+
     def log_notice(self, text: str) -> None:
         """A line for the log."""
 

@@ -45,6 +45,7 @@ def write_commands(
 
 def write_database_commands(sink: Callable[[bytes], None], out: BytesWriter, database: Database) -> None:
     """All keys of one database, due ones included."""
+    state = database.state
     walker = Walker(database)
     while walker.next():
         key = walker.key
@@ -60,6 +61,8 @@ def write_database_commands(sink: Callable[[bytes], None], out: BytesWriter, dat
         if len(out) >= PIECE_BYTES:
             sink(out.getvalue())
             out.truncate(0)
+        if state.limits.rdb_key_save_delay_us != 0:
+            state.delay.wait(state.limits.rdb_key_save_delay_us)
 
 
 def write_value_commands(out: BytesWriter, key: bytes, value: bytes | Value) -> None:

@@ -380,10 +380,13 @@ class AofLoading:
         file = self.input
         assert client is not None and file is not None
         self.engine.running = client.client
+        limits = self.engine.limits
         while scanner.end_offset < stop:
             kind = scanner.next()
             if kind == COMMAND:
                 client.take(scanner.argv, scanner.unit_start >= 0, scanner.offset)
+                if limits.key_load_delay_us != 0:
+                    self.engine.state.delay.wait(limits.key_load_delay_us)
             elif kind == NEED_MORE:
                 data = file.read(READ_BYTES)
                 if not data:

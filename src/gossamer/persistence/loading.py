@@ -75,6 +75,8 @@ class KeyspaceTarget(LoadTarget):
         self.values.append(value)
         if len(self.keys) >= AT_ONCE:
             self.complete()
+        if state.limits.key_load_delay_us != 0:
+            state.delay.wait(state.limits.key_load_delay_us)
 
     def complete(self) -> None:
         databases = self.keyspace.databases

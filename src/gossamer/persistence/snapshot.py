@@ -139,6 +139,8 @@ def write_database(writer: Writer, database: Database, hint: i64) -> None:
             writer.packed_key(walker.key, walker.kind, walker.payload, expire, idle, frequency)
         else:
             writer.key(walker.key, value, expire, idle, frequency)
+        if limits.rdb_key_save_delay_us != 0:
+            state.delay.wait(limits.rdb_key_save_delay_us)
 
 
 @final

@@ -21,6 +21,7 @@ from gossamer.server.log import Log
 from gossamer.server.persistence import LoadingFailed
 from gossamer.server.process import (
     DEFAULT_PID_FILE,
+    Launch,
     Signals,
     daemonize,
     remove_file,
@@ -67,6 +68,7 @@ def run(argv: list[str]) -> int:
             print(f"gossamer serve: {word}: {REFUSED[word]}", file=sys.stderr)
             return 1
     log = Log()
+    launch = Launch()
     try:
         config = start([os.fsencode(word) for word in argv], FileSystemDoor())
     except FileError as error:
@@ -85,10 +87,10 @@ def run(argv: list[str]) -> int:
     if config.flag("syslog-enabled"):
         log.open_syslog(config.text("syslog-ident"), config.choice("syslog-facility"))
     config.on_change("loglevel", lambda: log.configure(config.choice("loglevel"), config.text("logfile")))
-    return serve(config, log, supervisor)
+    return serve(config, log, supervisor, launch)
 
 
-def serve(config: Config, log: Log, supervisor: str) -> int:
+def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
     """A whole life of a server, in this process."""
     announce(config, log)
     reasons = reasons_not_to_start(config)
@@ -99,6 +101,7 @@ def serve(config: Config, log: Log, supervisor: str) -> int:
     pid_file = config.text("pidfile")
     try:
         server = Server(config, log)
+        server.launch = launch
         server.raise_descriptor_limit()
         server.listen()
     except ListenError as refusal:

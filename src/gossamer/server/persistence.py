@@ -165,7 +165,7 @@ class Persistence:
 
     def step_aof(self, loading: AofLoading) -> int:
         try:
-            if not loading.step():
+            if not loading.step(self.step_bytes()):
                 return 0
         except AofLoadError as error:
             loading.close()
@@ -176,6 +176,10 @@ class Persistence:
         self.begin_appending(loading.current_bytes, loading)
         self.end_loading()
         return -1
+
+    def step_bytes(self) -> int:
+        """How much is loaded before others are looked after."""
+        return self.config.number("loading-process-events-interval-bytes")
 
     def begin_appending(self, loaded_bytes: i64, loading: AofLoading | None) -> None:
         """Everything is loaded: what is written from now on goes into the append only file."""
@@ -190,7 +194,7 @@ class Persistence:
 
     def step_snapshot(self, loading: SnapshotLoading) -> int:
         try:
-            if not loading.step():
+            if not loading.step(self.step_bytes()):
                 return 0
             if not loading.source.at_end():
                 raise loading.source.fail("Bytes remain behind the end of the file")

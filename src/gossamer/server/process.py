@@ -16,6 +16,27 @@ from gossamer.server.connection import Endpoint
 DEFAULT_PID_FILE = b"/var/run/gossamer.pid"
 
 
+class Launch:
+    """How this process was started, to start it once more (DEBUG RESTART); made before anybody changes directory."""
+
+    def __init__(self) -> None:
+        self.executable = sys.executable
+        self.words = list(sys.orig_argv)
+        self.directory = os.getcwd()
+
+    def problem(self) -> str:
+        """Why it cannot be started again, or nothing."""
+        if os.access(self.executable, os.X_OK) and os.path.isdir(self.directory):
+            return ""
+        return f"no permission to run {self.executable} in {self.directory}"
+
+    def again(self) -> None:
+        """Put a fresh start in the place of this process; sockets and files are closed by that. Raises OSError."""
+        os.chdir(self.directory)
+        restore_signals()
+        os.execv(self.executable, self.words)
+
+
 def daemonize() -> None:
     """Go on in a child of its own session, without terminal; the parent ends."""
     sys.stdout.flush()

@@ -20,11 +20,12 @@ from gossamer.engine.acl_access import start_users
 from gossamer.engine.client import GATE_AUTHENTICATION, GATE_SUBSCRIBED, Client
 from gossamer.engine.config import NORMAL, PUBSUB, Config
 from gossamer.engine.config_commands import EngineSettings, rename_commands
+from gossamer.engine.config_file import rewrite
 from gossamer.engine.doors import EngineHooks
 from gossamer.engine.engine import Engine
 from gossamer.engine.info import EngineFacts
 from gossamer.keyspace.eviction import Evictor
-from gossamer.server.clock import SystemClock
+from gossamer.server.clock import SystemClock, SystemDelay
 from gossamer.server.command_table import all_commands
 from gossamer.server.connection import TlsError, Transport
 from gossamer.server.cron import Cron, CronTask
@@ -36,7 +37,7 @@ from gossamer.server.memory import MemoryAccount
 from gossamer.server.migration import MigrationFacts, MigrationTask, SocketTargets
 from gossamer.server.persistence import SHUTDOWN_REFUSED, Persistence
 from gossamer.server.poller import new_poller
-from gossamer.server.process import grant_descriptors
+from gossamer.server.process import Launch, grant_descriptors
 
 DESCRIPTORS_RESERVED: Final = 32
 UNAUTHENTICATED_OUTPUT_BYTES: Final = 17 * 1024  # unread, as the real servers since 2025
@@ -113,6 +114,9 @@ class ServerEngineHooks(EngineHooks):
     def crash(self) -> None:
         os.abort()
 
+    def restart(self, gracefully: bool, delay_ms: int) -> None:
+        self.server.restart(gracefully, delay_ms)
+
     def log_notice(self, text: str) -> None:
         self.server.log.notice(text)
 
@@ -152,6 +156,7 @@ class Server:
         self.engine: Engine = Engine(self.clock, limits, Random64(seed), config.number("databases"))
         EngineSettings(self.engine, config).connect()
         self.engine.hooks = ServerEngineHooks(self)
+        self.engine.state.delay = SystemDelay(self.engine.state.rng)
         self.engine.add_commands(all_commands())
         start_users(self.engine, config)
         rename_commands(self.engine, config)
@@ -166,6 +171,7 @@ class Server:
         self.tcp_keepalive_s: int = 0
         self.tls_context: object = None
         self.protected: bool = True
+        self.launch: Launch | None = None  # of a server that is a process of its own
         self.output_limits: list[tuple[int, int, int]] = []
         self.cron.tasks.append(PersistenceTask(self.persistence))
         self.migration_targets: SocketTargets = SocketTargets(config, self.engine.state.rng)
@@ -332,6 +338,27 @@ class Server:
             client.close_soon()  # what is asked from now on would be answered and lost
         self.stop()
         return True
+
+    def restart(self, gracefully: bool, delay_ms: int) -> None:
+        """Begin the process anew (DEBUG RESTART, CRASH-AND-RECOVER); comes back where that is not possible."""
+        launch = self.launch
+        problem = launch.problem() if launch is not None else "this server is not a process of its own"
+        if gracefully and not problem:
+            if self.config.config_file:
+                try:
+                    rewrite(self.config)
+                except OSError as error:
+                    problem = f"the configuration file cannot be rewritten: {error.strerror or error}"
+            if not problem and not self.persistence.before_shutdown(None, False):
+                problem = "the data set cannot be saved"
+        if problem or launch is None:
+            self.log.warning(f"Can't restart: {problem}")
+            return
+        time.sleep(delay_ms / 1000)
+        try:
+            launch.again()
+        except OSError as error:
+            self.log.warning(f"Can't restart: {error.strerror or error}")
 
     def stop(self) -> None:
         self.loop.stop()

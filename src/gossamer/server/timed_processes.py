@@ -1,5 +1,7 @@
 """Child processes, with the time that each fork took: for INFO and for the latency monitor."""
 
+import os
+import signal
 from typing import final
 
 from mypy_extensions import i64
@@ -23,6 +25,9 @@ class TimedProcesses(Processes):
         clock = self.engine.clock
         started_us: i64 = clock.now_us()
         process_id: i64 = self.inner.fork(job)
+        if self.engine.debug.stops_after_fork:
+            self.engine.hooks.log_notice("The process stops until somebody continues it (DEBUG PAUSE-AFTER-FORK).")
+            os.kill(os.getpid(), signal.SIGSTOP)
         now_us: i64 = clock.now_us()
         self.engine.statistics.forks += 1
         self.engine.statistics.latest_fork_us = now_us - started_us
