@@ -22,6 +22,7 @@ from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
 from gossamer.datatypes import intset, listpack
 from gossamer.datatypes.listpack_replies import write_bulk, write_run
+from gossamer.datatypes.packed_common import common_keys
 from gossamer.datatypes.sets import Set
 from gossamer.keyspace.database import NO_EXPIRE
 from gossamer.keyspace.events import NOTIFY_GENERIC, NOTIFY_SET
@@ -294,12 +295,11 @@ def intersect(found: list[Set | None], limit: i64) -> list[bytes]:
     sets: i64 = len(present)
     if sets == 0:
         return common
-    table = present[1].table if sets == 2 else None
-    if table is not None and limit == 0:
-        for member in present[0].members():
-            if table.find(member):
-                common.append(member)
-        return common
+    if sets == 2 and limit == 0:
+        small = present[0].table
+        large = present[1].table
+        if small is not None and large is not None:
+            return common_keys(small, large)
     for member in present[0].members():
         index: i64 = 1
         while index < sets and present[index].contains(member):
