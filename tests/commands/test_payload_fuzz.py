@@ -16,3 +16,8 @@ def test_payloads_of_every_encoding_are_in_the_collection() -> None:
     kinds = {body[0] for body in real_bodies()}
     assert kinds >= {0, 2, 4, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21}
     assert Fuzzer(random.Random(1)).library_body[0] == 245
+
+
+def test_without_the_deep_check_doubled_members_are_taken_and_do_no_harm() -> None:
+    fuzzer = campaign(400, seed=3, deep=False)
+    assert fuzzer.taken["hash listpack"] > 5 and fuzzer.taken["set listpack"] > 5

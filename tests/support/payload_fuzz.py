@@ -23,10 +23,12 @@ from pathlib import Path
 
 from gossamer.base import build
 from gossamer.base.errors import CorruptError
-from gossamer.base.limits import Limits
+from gossamer.base.limits import SANITIZE_ALWAYS, SANITIZE_NOBODY, Limits
+from gossamer.datatypes import listpack
 from gossamer.datatypes.value import Value
 from gossamer.rdb.crc64 import crc64
 from gossamer.rdb.input import Input
+from gossamer.rdb.output import Output
 from gossamer.rdb.payload import restore
 from gossamer.rdb.reader import KeyAttributes, Reader, Visitor
 from support.engines import EngineClient, StrictHooks, Ticking, new_engine
@@ -113,6 +115,24 @@ def real_bodies() -> list[bytes]:
                 continue
             found.setdefault(body[0], []).append(body)
     return [body for kind in sorted(found) for body in sorted(found[kind], key=len)[:12]]
+
+
+def doubled_bodies(rng: random.Random) -> list[bytes]:
+    """Hashes, sets and sorted sets in one listpack whose members repeat."""
+    bodies: list[bytes] = []
+    for _ in range(60):
+        members = [rng.choice(ELEMENTS) for _ in range(rng.randint(2, 12))]
+        scores = sorted(rng.choice([0, 1, 1, 2, 5]) for _ in members)
+        pairs = [word for member in members for word in (member, rng.choice(ELEMENTS))]
+        scored = [
+            word for member, score in zip(members, scores, strict=True) for word in (member, b"%d" % score)
+        ]
+        for kind, words in ((16, pairs), (17, scored), (20, members)):
+            output = Output(11, None)
+            output.byte(kind)
+            output.string(listpack.encode(words))
+            bodies.append(output.drain())
+    return bodies
 
 
 def sealed(body: bytes, version: int) -> bytes:
@@ -252,10 +272,12 @@ def is_bug(reply: Reply) -> bool:
 class Fuzzer:
     """One engine, used for a while, and what came of the inputs."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, deep: bool = True) -> None:
         self.rng = rng
-        self.bodies = real_bodies()
+        self.deep = deep  # without it a value may hold a member twice, and still must do no harm
+        self.bodies = real_bodies() if deep else doubled_bodies(rng)
         self.client = EngineClient(new_engine())
+        self.client.engine.limits.sanitize_dump_payload = SANITIZE_ALWAYS if deep else SANITIZE_NOBODY
         self.taken: Counter[str] = Counter()
         self.refused = 0
         self.commands = 0
@@ -313,7 +335,8 @@ class Fuzzer:
             return  # it had expired
         encoding = client.answer("OBJECT", "ENCODING", "k")
         self.taken[f"{kind.decode()} {encoding.decode() if isinstance(encoding, bytes) else encoding}"] += 1
-        check_value(client, kind)
+        if self.deep:
+            check_value(client, kind)
         again = client.call("DUMP", "k").plain()
         if client.answer("RESTORE", "other", "0", again) != b"OK":
             raise Defect("what it became is not taken again")
@@ -324,7 +347,7 @@ class Fuzzer:
             self.commands += 1
             if is_bug(reply):
                 raise Defect(f"{argv!r} is answered {reply.raw!r}")
-        if client.answer("TYPE", "k") == kind:
+        if self.deep and client.answer("TYPE", "k") == kind:
             check_value(client, kind)
 
     def restore_functions(self) -> None:
@@ -344,9 +367,9 @@ class Fuzzer:
             raise Defect(f"functions {payload.hex()}: {defect!r} {defect.__cause__!r}") from defect
 
 
-def campaign(inputs: int, seed: int, progress: bool = False) -> Fuzzer:
+def campaign(inputs: int, seed: int, progress: bool = False, deep: bool = True) -> Fuzzer:
     """Try that many inputs; what came of them."""
-    fuzzer = Fuzzer(random.Random(seed))
+    fuzzer = Fuzzer(random.Random(seed), deep)
     started = time.monotonic()
     for number in range(inputs):
         fuzzer.one(number)

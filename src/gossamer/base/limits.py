@@ -25,6 +25,11 @@ POLICIES: Final[dict[bytes, int]] = {
     b"noeviction": POLICY_NOEVICTION,
 }
 
+# Whom `sanitize-dump-payload` does not trust.
+SANITIZE_NOBODY: Final = 0
+SANITIZE_ALWAYS: Final = 1
+SANITIZE_CLIENTS: Final = 2
+
 
 @final
 class Limits:
@@ -47,6 +52,7 @@ class Limits:
         self.proto_max_bulk_len_bytes: i64 = 512 * 1024 * 1024
         self.client_query_buffer_limit_bytes: i64 = 1024 * 1024 * 1024
         self.rdb_compression: i64 = 1
+        self.sanitize_dump_payload: i64 = SANITIZE_ALWAYS
         self.rdb_key_save_delay_us: i64 = 0
         self.key_load_delay_us: i64 = 0
         self.skip_checksum_validation: i64 = 0  # DEBUG's, of RESTORE

@@ -15,6 +15,7 @@ from gossamer.datatypes.hashes import Hash
 from gossamer.keyspace.database import NO_EXPIRE
 from gossamer.keyspace.events import NOTIFY_GENERIC
 from gossamer.keyspace.state import ACCESS_LFU
+from gossamer.rdb.format import TYPE_HASH_ZIPMAP
 from gossamer.rdb.payload import dump as dump_payload
 from gossamer.rdb.payload import is_sound
 from gossamer.rdb.payload import restore as restore_payload
@@ -101,8 +102,11 @@ def restore(session: Session, argv: list[bytes]) -> None:
         raise CommandError(BAD_TTL)
     if not is_sound(argv[3], look_at_sum=session.limits.skip_checksum_validation == 0):
         raise CommandError(BAD_VERSION_OR_CHECKSUM)
+    deep = session.distrusts_payloads()
+    if deep and argv[3][0] >= TYPE_HASH_ZIPMAP:
+        session.state.payloads_sanitized += 1
     try:
-        value = restore_payload(argv[3], session.limits)
+        value = restore_payload(argv[3], session.limits, deep)
     except CorruptError:
         raise CommandError(BAD_FORMAT) from None
     replaced = options.replace and db.delete_any(key)

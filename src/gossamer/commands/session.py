@@ -6,7 +6,7 @@ the shared keyspace, and the four things it may say: changed, propagate, block, 
 
 from mypy_extensions import i64
 
-from gossamer.base.limits import Limits
+from gossamer.base.limits import SANITIZE_NOBODY, Limits
 from gossamer.base.rng import Random64
 from gossamer.keyspace.database import Database
 from gossamer.keyspace.events import KeyspaceListener
@@ -70,6 +70,10 @@ class Session:
     def reads_every_key(self, argv: list[bytes]) -> bool:
         """Whether the running request may read keys that are not among its arguments (SORT BY, GET)."""
         return True
+
+    def distrusts_payloads(self) -> bool:
+        """Whether packed values that this client brings are searched for what only a hostile sender makes."""
+        return self.limits.sanitize_dump_payload != SANITIZE_NOBODY
 
     def may_serve(self, key: bytes) -> bool:
         """Whether a command that takes from the first of several keys may look at this one."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from gossamer.base.limits import SANITIZE_ALWAYS, SANITIZE_CLIENTS
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command
-from gossamer.engine.acl import User
+from gossamer.engine.acl import SKIP_SANITIZE, User
 from gossamer.engine.tracking import TrackingState
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.resp.writer import ReplyWriter
@@ -83,6 +84,7 @@ class Client(Session):
         self.door: ClientDoor = ClientDoor()
         self.gate: i64 = 0
         self.authenticated: bool = True
+        self.brings_own_data: bool = False  # it loads a file, or is the link to the primary
         self.user: User = engine.acl.default
         self.name: bytes = b""
         self.library_name: bytes = b""
@@ -160,6 +162,12 @@ class Client(Session):
         if self.gate & GATE_ACL == 0 or command is None:
             return True
         return self.user.reads_every_key(command, argv)
+
+    def distrusts_payloads(self) -> bool:
+        mode: i64 = self.limits.sanitize_dump_payload
+        if mode != SANITIZE_CLIENTS:
+            return mode == SANITIZE_ALWAYS
+        return not self.brings_own_data and self.user.sanitize != SKIP_SANITIZE
 
     def mark_pending(self) -> None:
         """Its reply buffer has bytes to send at the end of the loop iteration."""

@@ -12,7 +12,7 @@ the same.
 from typing import Final
 
 from gossamer.base.errors import ConfigError
-from gossamer.base.limits import POLICIES, POLICY_NOEVICTION
+from gossamer.base.limits import POLICIES, POLICY_NOEVICTION, SANITIZE_NOBODY
 from gossamer.engine.config_kinds import (
     DENY_LOADING,
     HIDDEN,
@@ -293,7 +293,7 @@ DIRECTIVES: Final[tuple[Directive, ...]] = (
     yes_no("stop-writes-on-bgsave-error", True),
     limited(yes_no("rdbcompression", True), "rdb_compression"),
     yes_no("rdbchecksum", True, IMMUTABLE),
-    choice("sanitize-dump-payload", 0, numbered("no yes clients")),
+    limited(choice("sanitize-dump-payload", SANITIZE_NOBODY, numbered("no yes clients")), "sanitize_dump_payload"),
     text("dbfilename", b"dump.rdb", PROTECTED, check_file_name("dbfilename", 80)),
     yes_no("rdb-del-sync-files", False),
     Directory("dir", b"", PROTECTED, check_directory),

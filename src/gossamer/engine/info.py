@@ -79,6 +79,7 @@ class EngineFacts(InfoSource):
         facts[b"expired_stale_perc"] = f"{state.expired_stale_percent:.2f}".encode()
         facts[b"expired_time_cap_reached_count"] = state.expired_time_cap_reached
         facts[b"evicted_keys"] = state.evicted_keys
+        facts[b"dump_payload_sanitizations"] = state.payloads_sanitized
         facts[b"evicted_clients"] = statistics.evicted_clients
         facts[b"total_forks"] = statistics.forks
         facts[b"latest_fork_usec"] = statistics.latest_fork_us

@@ -199,7 +199,7 @@ SECTIONS: Final = {
         tracking_total_prefixes 0
         unexpected_error_replies 0
         total_error_replies -
-        dump_payload_sanitizations 0
+        dump_payload_sanitizations -
         total_reads_processed -
         total_writes_processed -
         io_threaded_reads_processed 0

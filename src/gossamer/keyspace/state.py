@@ -45,6 +45,7 @@ class KeyspaceState:
         self.expired_stale_percent: float = 0.0
         self.expired_time_cap_reached: i64 = 0
         self.evicted_keys: i64 = 0
+        self.payloads_sanitized: i64 = 0
 
     def set_time(self, now_ms: i64) -> None:
         """Move the time; the access clock follows."""

@@ -82,6 +82,7 @@ class AofClient:
         self.file_name: str = file_name
         self.client: Client = engine.new_hidden_client()
         self.client.deny_blocking = True
+        self.client.brings_own_data = True
         self.unit: list[list[bytes]] | None = None  # since MULTI
         self.commands: i64 = 0
 

@@ -10,6 +10,7 @@ from librt.vecs import vec
 from mypy_extensions import i64
 
 from gossamer.base.errors import CorruptError
+from gossamer.base.limits import SANITIZE_ALWAYS
 from gossamer.datatypes.packed_filling import warm
 from gossamer.datatypes.value import Value
 from gossamer.keyspace.keyspace import Keyspace
@@ -124,8 +125,10 @@ class SnapshotLoading:
         self.target.most_keys = self.total_bytes // KEY_MIN_BYTES
         now_ms = int(keyspace.state.now_ms) if drop_expired else -1
         self.loader: Loader = Loader(self.target, len(keyspace.databases), now_ms)
-        self.source: Input = Input(b"", file.read, int(self.total_bytes))
-        self.reader: Reader = Reader(self.source, self.loader, keyspace.state.limits, verify_checksum)
+        limits = keyspace.state.limits
+        deep = limits.sanitize_dump_payload == SANITIZE_ALWAYS
+        self.source: Input = Input(b"", file.read, int(self.total_bytes), deep)
+        self.reader: Reader = Reader(self.source, self.loader, limits, verify_checksum)
         self.begun: bool = False
 
     def report(self) -> LoadReport:
