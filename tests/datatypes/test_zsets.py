@@ -23,6 +23,7 @@ from gossamer.datatypes.zsets import (
     IS_NAN,
     LEFT_SAME,
     ZSet,
+    in_order,
     packed_score_text,
 )
 
@@ -219,3 +220,13 @@ def test_the_packed_form_is_member_and_score_in_turn() -> None:
     assert value.packed() == listpack.encode([b"a", b"1.5", b"b", b"2"])
     again = ZSet.from_packed(listpack.encode([b"a", b"1.5", b"b", b"2"]), Limits())
     assert content(again) == content(value)
+
+
+def test_members_are_put_in_order_by_score_then_bytes_and_zeros_keep_their_signs() -> None:
+    score_of = {b"d": 2.0, b"b": 0.0, b"c": -0.0, b"a": 0.0, b"z": -1.0, b"e": 2.0, b"f": math.inf}
+    members, scores = in_order(score_of)
+    assert members == [b"z", b"a", b"b", b"c", b"d", b"e", b"f"]
+    assert [(score, math.copysign(1.0, score)) for score in scores] == [
+        (score_of[member], math.copysign(1.0, score_of[member])) for member in members
+    ]
+    assert in_order({}) == ([], [])

@@ -150,6 +150,9 @@ class Combination:
             values: list[float] = []
             source.collect(names, values)
             weight: float = source.weight
+            if weight == 1.0 and not result:
+                result = dict(zip(names, values, strict=True))
+                continue
             i: i64 = 0
             while i < len(names):
                 name = names[i]

@@ -13,7 +13,6 @@ score is NaN. A sorted set that became large stays large.
 """
 
 import math
-import operator
 from typing import Any, Final, final
 
 from librt.strings import BytesWriter, read_f64_le, write_f64_le
@@ -72,8 +71,6 @@ NO_SCORE: Final = math.nan  # what ZSet.score answers for a member that is not t
 
 # The listpack of a sorted set never passes this size, whatever the thresholds say (Redis: 1 GiB).
 MAX_LISTPACK_BYTES: Final = 1 << 30
-
-_SECOND: Final = operator.itemgetter(1)
 
 EMPTY_INDEX: Final = ScoreIndex()  # stands in every packed sorted set; never filled
 
@@ -396,34 +393,21 @@ class ZSet(Value):
 
 def in_order(score_of: dict[bytes, float]) -> tuple[list[bytes], list[float]]:
     """Members and scores as a sorted set orders them: by score, and by bytes where scores are equal."""
-    members: list[bytes] = []
-    scores: list[float] = []
-    last: float = math.nan
-    tied: i64 = -1  # where the run of equal scores began, of which the last one is part
-    for member, score in sorted(score_of.items(), key=_SECOND):
-        if score == last:
-            if tied < 0:
-                tied = len(members) - 1
-        else:
-            if tied >= 0:
-                sort_tied(members, scores, tied, score_of)
-                tied = -1
-            last = score
-        members.append(member)
-        scores.append(score)
-    if tied >= 0:
-        sort_tied(members, scores, tied, score_of)
+    members = sorted(score_of, key=score_of.__getitem__)
+    scores = sorted(score_of.values())
+    size: i64 = len(members)
+    start: i64 = 0
+    while start < size:
+        score = scores[start]
+        end: i64 = start + 1
+        while end < size and scores[end] == score:
+            end += 1
+        if end - start > 1:
+            members[start:end] = sorted(members[start:end])
+            if score == 0.0:  # of either sign
+                scores[start:end] = [score_of[member] for member in members[start:end]]
+        start = end
     return members, scores
-
-
-def sort_tied(members: list[bytes], scores: list[float], start: i64, score_of: dict[bytes, float]) -> None:
-    """Put the members from `start` on, whose scores are equal, into the order of their bytes."""
-    tail = sorted(members[start:])
-    del members[start:]
-    del scores[start:]
-    for member in tail:
-        members.append(member)
-        scores.append(score_of[member])  # zero may have either sign
 
 
 def score_bytes(score: float) -> bytes:
