@@ -95,3 +95,23 @@ def test_no_bit_is_set_beyond_the_limit() -> None:
         with pytest.raises(Exception, match="bit offset is not an integer or out of range"):
             caller.line(line)
     assert caller.call("STRLEN", "k") == 1000
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "held"),
+    [
+        ("i5", -(2**63), 15),
+        ("i5", -(2**63) + 15, 15),
+        ("i5", -(2**63) + 16, -16),
+        ("i63", -(2**63) + 2**62 - 1, 2**62 - 1),
+        ("i63", -(2**63) + 2**62, -(2**62)),
+        ("i1", -(2**63), 0),
+        ("i64", -(2**63), -(2**63)),
+    ],
+)
+def test_what_lies_too_far_below_a_field_is_saturated_as_the_real_servers_do(
+    kind: str, value: int, held: int
+) -> None:
+    caller = Caller((bitmaps.COMMANDS,), 70)
+    caller.line(f"BITFIELD k OVERFLOW SAT SET {kind} 0 {value}")
+    assert caller.line(f"BITFIELD k GET {kind} 0") == [held]

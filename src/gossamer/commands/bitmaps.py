@@ -12,7 +12,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
-from gossamer.base.numbers import NotANumber, to_int64
+from gossamer.base.numbers import INT64_MAX, NotANumber, to_int64
 from gossamer.commands.arguments import integer_argument, integer_argument_or
 from gossamer.commands.key_positions import bitfield_keys
 from gossamer.commands.session import Session
@@ -509,6 +509,8 @@ def run_field_operations(session: Session, key: bytes, operations: list[FieldOpe
             wanted += old
         elif not operation.signed and wanted < 0:
             wanted += 1 << 64  # unsigned, so it is too large
+        elif operation.signed and operation.bits < 64 and wanted < 0:
+            wanted += beyond_distance(wanted, operation.bits)
         new = fitted(wanted, operation.bits, operation.signed, operation.overflow == _SATURATE)
         if new != wanted and operation.overflow == _FAIL:
             reply.null()
@@ -521,6 +523,15 @@ def run_field_operations(session: Session, key: bytes, operations: list[FieldOpe
         if changes > 1:
             session.state.dirty += changes - 1
         session.changed(key, NOTIFY_STRING, b"setbit")
+
+
+def beyond_distance(value: int, bits: i64) -> int:
+    """2^64 for a value that lies more than 63 bits below the top of its field, else 0.
+
+    The real servers measure that distance in 64 bits: such a value counts as too large, and SAT takes the top.
+    """
+    top = (1 << int(bits - 1)) - 1
+    return 1 << 64 if value < top - INT64_MAX else 0
 
 
 def field_at(db: Database, key: bytes, length: i64, operation: FieldOperation) -> int:
