@@ -205,14 +205,18 @@ class LuaWorld:
         try:
             if len(words) > WORDS_MAX:
                 listed = self.runtime.table_from(words)
-                result: Any = runner(function, name, int(reply.protocol), int(-1 - keys_count), listed)
+                result: Any = runner(function, int(reply.protocol), int(-1 - keys_count), listed)
             else:
-                result = runner(function, name, int(reply.protocol), int(keys_count), *words)
+                result = runner(function, int(reply.protocol), int(keys_count), *words)
         except self.error_type as error:  # not of the script: memory, or the C stack
-            text = str(error).replace("\r", " ").replace("\n", " ") or "not enough memory"
-            result = b"-ERR " + text.encode("utf-8", "replace") + b"\r\n"
+            text = str(error) or "not enough memory"
+            reply.error(b"ERR " + text.encode("utf-8", "replace"))
+            return
         if isinstance(result, tuple):
-            reply.bulk(result[0])
+            if len(result) == 2:
+                reply.bulk(result[0])
+            else:
+                reply.error(error_text(name, result[0], result[1], result[2]))
         elif isinstance(result, bytes):
             reply.raw(result)
         elif result is None:
@@ -227,6 +231,13 @@ class LuaWorld:
     def memory_bytes(self) -> int:
         used: int | None = self.runtime.get_memory_used()
         return used or 0
+
+
+def error_text(name: bytes, text: bytes, source: Any, line: Any) -> bytes:
+    """An error of a script with the place in it, where that is known."""
+    if source is False or not line:
+        return text
+    return b"%b script: %b, on %b:%d." % (text, name, source, int(line))
 
 
 def integer_of(number: Any) -> i64:

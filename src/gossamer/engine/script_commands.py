@@ -14,10 +14,10 @@ SHA1_LENGTH: Final = 40
 
 
 def evaluate(client: Client, argv: list[bytes], read_only: bool) -> None:
-    keys_of(argv[2:])
+    keys_count = keys_of(argv)
     scripts = client.engine.scripts
     digest = scripts.load(argv[1], True)
-    scripts.run(client, argv, scripts.known[digest], digest, read_only)
+    scripts.run(client, argv, keys_count, scripts.known[digest], digest, read_only)
 
 
 def evaluate_sha(client: Client, argv: list[bytes], read_only: bool) -> None:
@@ -26,10 +26,10 @@ def evaluate_sha(client: Client, argv: list[bytes], read_only: bool) -> None:
     script = scripts.known.get(digest) if len(digest) == SHA1_LENGTH else None
     if script is None:
         if len(digest) == SHA1_LENGTH:
-            keys_of(argv[2:])
+            keys_of(argv)
         is_valkey = client.engine.personality.is_valkey
         raise CommandError(b"NOSCRIPT No matching script." if is_valkey else NO_SCRIPT)
-    scripts.run(client, argv, script, digest, read_only)
+    scripts.run(client, argv, keys_of(argv), script, digest, read_only)
 
 
 def eval_command(client: Client, argv: list[bytes]) -> None:

@@ -270,9 +270,16 @@ class Scripts:
 
     # -- running ------------------------------------------------------------------------------------------
 
-    def run(self, caller: Client, argv: list[bytes], script: Script, digest: bytes, read_only: bool) -> None:
-        """Run a script for a client and write its reply. argv: the command, of which `EVAL script` is known."""
-        keys_count = keys_of(argv[2:])
+    def run(
+        self,
+        caller: Client,
+        argv: list[bytes],
+        keys_count: i64,
+        script: Script,
+        digest: bytes,
+        read_only: bool,
+    ) -> None:
+        """Run a script for a client and write its reply. argv: the command, whose keys begin at argv[3]."""
         if read_only and script.flags & (COMPATIBLE | NO_WRITES) == 0:
             raise CommandError(WRITES_IN_RO)
         flags = script.flags | NO_WRITES if read_only else script.flags
@@ -446,10 +453,10 @@ def plain_value(reply: bytes) -> bytes | tuple[object, bool]:
     return reply
 
 
-def keys_of(words: list[bytes]) -> i64:
-    """The number of keys in front of the keys; raises CommandError."""
-    count: i64 = integer_argument(words[0])
-    if count > len(words) - 1:
+def keys_of(argv: list[bytes]) -> i64:
+    """The number of keys, which stands at argv[2] before them; raises CommandError."""
+    count: i64 = integer_argument(argv[2])
+    if count > len(argv) - 3:
         raise CommandError(b"ERR Number of keys can't be greater than number of args")
     if count < 0:
         raise CommandError(b"ERR Number of keys can't be negative")

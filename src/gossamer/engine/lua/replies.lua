@@ -2,8 +2,6 @@
 --
 --   decode(bytes, at)                                        a value, and where the next reply begins
 --   encode(value, out, depth, protocol, script_protocol)     appends the reply for a value to the list `out`
---   integer(number)                                          the text of a number as an integer reply has it
---   flat(text)                                               a text without line breaks
 
 local byte, find, format, gsub, sub = string.byte, string.find, string.format, string.gsub, string.sub
 local floor, next, rawget, tonumber, type = math.floor, next, rawget, tonumber, type
@@ -215,4 +213,4 @@ function encode(value, out, depth, protocol, script_protocol)
   end
 end
 
-return decode, encode, integer, flat
+return decode, encode

@@ -8,7 +8,7 @@
 -- Invariants: after a script, nothing that it did to a table that outlives it remains; every way to compile text
 -- gives a function whose globals are the proxy; byte code is refused everywhere.
 
-local decode, encode, _, flat, -- of replies.lua
+local decode, encode, -- of replies.lua
   bounds, -- of bounds.lua
   memory_max_bytes, verdicts, -- texts by the numbers that host_tick answers
   host_call, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, host_register,
@@ -459,8 +459,9 @@ if not for_functions then
   world.__redis__err__handler = describe
 end
 
--- What the host gets: a string and true, a number, or nil for what it writes itself; the bytes of any other reply.
-local function answer(name, protocol, ok, value)
+-- What the host gets: a string and true, a number, or nil for what it writes itself; the bytes of any other reply;
+-- the text of an error with the place where it arose, or false and 0.
+local function answer(protocol, ok, value)
   if bounds.is_touched then
     bounds.restore()
   end
@@ -482,10 +483,7 @@ local function answer(name, protocol, ok, value)
   elseif type(value) == "string" then
     text = "ERR " .. value
   end
-  if source and line then
-    text = text .. " script: " .. name .. ", on " .. source .. ":" .. line .. "."
-  end
-  return "-" .. flat(text) .. "\r\n"
+  return text, source or false, line or 0
 end
 
 -- The keys among the words, and the rest of them. `keys_count` below zero: -1 - keys, and the words are in a table,
@@ -518,18 +516,18 @@ local function divided(keys_count, ...)
 end
 
 -- f: a compiled script.
-local function run(f, name, protocol, keys_count, ...)
+local function run(f, protocol, keys_count, ...)
   is_ended = false
   world.KEYS, world.ARGV = divided(keys_count, ...)
-  return answer(name, protocol, xpcall(f, describe))
+  return answer(protocol, xpcall(f, describe))
 end
 
 -- f: a function of a library, which gets its keys and arguments as tables.
-local function run_function(f, name, protocol, keys_count, ...)
+local function run_function(f, protocol, keys_count, ...)
   is_ended = false
   local keys, arguments = divided(keys_count, ...)
   entered = f
-  return answer(name, protocol, xpcall(function()
+  return answer(protocol, xpcall(function()
     return f(keys, arguments)
   end, describe))
 end
