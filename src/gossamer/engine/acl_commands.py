@@ -23,7 +23,7 @@ from gossamer.engine.acl_access import change_user, load_file, long_text, remove
 from gossamer.engine.acl_log import AclLogEntry
 from gossamer.engine.acl_rules import Selector, has_blanks
 from gossamer.engine.client import Client
-from gossamer.resp.errors import NOT_INTEGER, wrong_arity, wrong_shape
+from gossamer.resp.errors import NOT_INTEGER, quoted, wrong_arity, wrong_shape
 
 PASSWORD_BITS: Final = 256
 PASSWORD_MAX_BITS: Final = 4096
@@ -153,11 +153,11 @@ def acl_dryrun(client: Client, argv: list[bytes]) -> None:
     engine = client.engine
     user = engine.acl.users.get(argv[2])
     if user is None:
-        raise CommandError(b"ERR User '" + argv[2] + b"' not found")
+        raise CommandError(b"ERR User '" + quoted(argv[2]) + b"' not found")
     request = argv[3:]
     command = engine.find_command(request)
     if command is None:
-        raise CommandError(b"ERR Command '" + request[0] + b"' not found")
+        raise CommandError(b"ERR Command '" + quoted(request[0]) + b"' not found")
     n: i64 = len(request)
     if n != command.arity and (command.arity > 0 or n < -command.arity):
         raise CommandError(wrong_arity(command.full_name))

@@ -19,7 +19,7 @@ from gossamer.engine.tracking_commands import (
     client_tracking,
     client_trackinginfo,
 )
-from gossamer.resp.errors import NOT_INTEGER, SYNTAX, wrong_shape
+from gossamer.resp.errors import NOT_INTEGER, SYNTAX, quoted, wrong_shape
 
 FAR_FUTURE_MS: Final = 0x7FFFFFFFFFFFFFFF
 TYPES: Final = (b"normal", b"master", b"replica", b"slave", b"pubsub")
@@ -45,7 +45,7 @@ def client_list(client: Client, argv: list[bytes]) -> None:
     if len(argv) == 4 and argv[2].lower() == b"type":
         kind = argv[3].lower()
         if kind not in TYPES:
-            raise CommandError(b"ERR Unknown client type '" + argv[3] + b"'")
+            raise CommandError(b"ERR Unknown client type '" + quoted(argv[3]) + b"'")
         clients = [
             other for other in clients if client_type(other) == (b"slave" if kind == b"replica" else kind)
         ]
@@ -66,7 +66,7 @@ def client_getname(client: Client, argv: list[bytes]) -> None:
 
 
 def client_setname(client: Client, argv: list[bytes]) -> None:
-    checked_client_name(argv[2], b"Client names")
+    checked_client_name(argv[2], b"Client names", int(client.limits.compat))
     client.name = argv[2]
     client.reply.ok()
 
@@ -74,9 +74,9 @@ def client_setname(client: Client, argv: list[bytes]) -> None:
 def client_setinfo(client: Client, argv: list[bytes]) -> None:
     what = argv[2].lower()
     if what not in (b"lib-name", b"lib-ver"):
-        raise CommandError(b"ERR Unrecognized option '" + argv[2] + b"'")
+        raise CommandError(b"ERR Unrecognized option '" + quoted(argv[2]) + b"'")
     # Valkey looks no further than a NUL.
-    checked_client_name(argv[3].partition(b"\0")[0] if client.limits.compat >= 80 else argv[3], argv[2])
+    checked_client_name(argv[3], argv[2], int(client.limits.compat))
     if what == b"lib-name":
         client.library_name = argv[3]
     else:
@@ -209,7 +209,7 @@ def parse_kill_filter(client: Client, argv: list[bytes]) -> KillFilter:
         elif option == b"type":
             kind = value.lower()
             if kind not in TYPES:
-                raise CommandError(b"ERR Unknown client type '" + value + b"'")
+                raise CommandError(b"ERR Unknown client type '" + quoted(value) + b"'")
             wanted.kind = b"slave" if kind == b"replica" else kind
         elif option == b"addr":
             wanted.address = value
@@ -218,7 +218,7 @@ def parse_kill_filter(client: Client, argv: list[bytes]) -> KillFilter:
         elif option == b"user":
             wanted.user = client.engine.acl.users.get(value)
             if wanted.user is None:
-                raise CommandError(b"ERR No such user '" + value + b"'")
+                raise CommandError(b"ERR No such user '" + quoted(value) + b"'")
         elif option == b"skipme" and value.lower() in (b"yes", b"no"):
             wanted.skip_me = value.lower() == b"yes"
         else:

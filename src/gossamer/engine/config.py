@@ -32,7 +32,7 @@ from gossamer.engine.config_kinds import (
     Directive,
     Directory,
 )
-from gossamer.resp.errors import LOADING, SYNTAX
+from gossamer.resp.errors import LOADING, SYNTAX, quoted
 
 Listener = Callable[[], None]
 
@@ -250,7 +250,7 @@ class Config:
         for name, _ in pairs:
             directive = self.find(name)
             if directive is None:
-                raise SetError(b"ERR Unknown option or number of arguments for CONFIG SET - '" + name + b"'")
+                raise SetError(b"ERR Unknown option or number of arguments for CONFIG SET - '" + quoted(name) + b"'")
             shown = name.decode("latin-1").lower()
             if directive.flags & IMMUTABLE:
                 raise set_error(shown, "can't set immutable config")

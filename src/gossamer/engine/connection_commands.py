@@ -10,7 +10,7 @@ from gossamer.commands.table import Command
 from gossamer.engine.acl import DEFAULT_USER
 from gossamer.engine.acl_access import act_as_default, log_in
 from gossamer.engine.client import REPLY_OFF, REPLY_ON, Client
-from gossamer.resp.errors import DB_OUT_OF_RANGE, INVALID_DB_INDEX, NOT_INTEGER, SYNTAX, wrong_arity
+from gossamer.resp.errors import DB_OUT_OF_RANGE, INVALID_DB_INDEX, NOT_INTEGER, SYNTAX, quoted, wrong_arity
 from gossamer.resp.personality import Personality
 
 WRONG_PASSWORD: Final = b"WRONGPASS invalid username-password pair or user is disabled."
@@ -69,9 +69,9 @@ def auth(client: Client, argv: list[bytes]) -> None:
     client.reply.ok()
 
 
-def checked_client_name(name: bytes, what: bytes) -> None:
-    """Refuse blanks, line breaks and anything beyond printable ASCII, as CLIENT SETNAME does."""
-    for c in name:
+def checked_client_name(name: bytes, what: bytes, compat: int) -> None:
+    """Refuse blanks and anything beyond printable ASCII; since 7.2, what follows a NUL is not looked at."""
+    for c in quoted(name) if compat >= 72 else name:
         if c < 33 or c > 126:
             raise CommandError(b"ERR " + what + b" cannot contain spaces, newlines or special characters.")
 
@@ -103,12 +103,12 @@ def hello(client: Client, argv: list[bytes]) -> None:
                 password = None
         elif option == b"setname" and more >= 1:
             name = argv[i + 1]
-            checked_client_name(name, b"Client names")
+            checked_client_name(name, b"Client names", int(client.limits.compat))
             i += 2
             if client.limits.compat == 70:  # 7.0 does each thing as it reads it
                 client.name = name
         else:
-            raise CommandError(b"ERR Syntax error in HELLO option '" + argv[i] + b"'")
+            raise CommandError(b"ERR Syntax error in HELLO option '" + quoted(argv[i]) + b"'")
     if password is not None and not log_in(client, argv, user, password):
         raise CommandError(WRONG_PASSWORD)
     if not client.authenticated:

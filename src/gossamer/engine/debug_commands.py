@@ -23,7 +23,7 @@ from gossamer.engine.debug_structures import (
 )
 from gossamer.engine.digest import keyspace_digest, value_digest
 from gossamer.keyspace.database import KEEP_EXPIRE
-from gossamer.resp.errors import NOT_INTEGER
+from gossamer.resp.errors import NOT_INTEGER, quoted
 
 DEBUG_REFUSED: Final = (
     b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a '
@@ -50,7 +50,7 @@ def debug(client: Client, argv: list[bytes]) -> None:
 
 def unknown(argv: list[bytes]) -> CommandError:
     return CommandError(
-        b"ERR unknown subcommand or wrong number of arguments for '" + argv[1][:128] + b"'. Try DEBUG HELP."
+        b"ERR unknown subcommand or wrong number of arguments for '" + quoted(argv[1][:128]) + b"'. Try DEBUG HELP."
     )
 
 

@@ -72,7 +72,7 @@ from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
 from gossamer.resp.errors import LOADING as LOADING_ERROR
 from gossamer.resp.errors import NO_AUTH as NO_AUTH_ERROR
-from gossamer.resp.errors import OUT_OF_MEMORY, not_subscribed, wrong_arity
+from gossamer.resp.errors import OUT_OF_MEMORY, not_subscribed, quoted, wrong_arity
 from gossamer.resp.personality import Personality, personality_of
 from gossamer.resp.writer import ReplyWriter
 
@@ -698,20 +698,15 @@ TOUCHING_ARBITRARY_KEYS: Final = frozenset(
 )  # due keys that they meet need not go together
 
 
-def shown(argument: bytes, limit: int) -> bytes:
-    """An argument as an error message quotes it: up to a NUL, and no more than `limit` bytes."""
-    return argument[:limit].partition(b"\x00")[0]
-
-
 def unknown_command(engine: Engine, argv: list[bytes]) -> bytes:
     """The error for a name that is no command, or no subcommand of its container."""
     container = engine.commands.get(argv[0].lower())
     if container is not None:
-        return b"ERR unknown subcommand '" + shown(argv[1], 128) + b"'. Try " + argv[0].upper() + b" HELP."
+        return b"ERR unknown subcommand '" + quoted(argv[1][:128]) + b"'. Try " + argv[0].upper() + b" HELP."
     arguments = b""
     for argument in argv[1:]:
         if len(arguments) >= 128:
             break
-        arguments += b"'" + shown(argument, 128 - len(arguments)) + b"' "
-    text = b"ERR unknown command '" + shown(argv[0], 128) + b"', with args beginning with: " + arguments
+        arguments += b"'" + quoted(argument[: 128 - len(arguments)]) + b"' "
+    text = b"ERR unknown command '" + quoted(argv[0][:128]) + b"', with args beginning with: " + arguments
     return text.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -18,6 +18,7 @@ from gossamer.engine.lua import LuaWorld, ScriptError
 from gossamer.engine.scripting import FLAG_NAMES, NO_WRITES, WRITES_IN_RO, EngineLuaHost, Registrar, Scripts
 from gossamer.rdb.functions import dump_functions, restore_functions
 from gossamer.rdb.payload import is_sound
+from gossamer.resp.errors import quoted
 
 if TYPE_CHECKING:
     from gossamer.engine.client import Client
@@ -91,7 +92,7 @@ def read_metadata(code: bytes) -> tuple[bytes, bytes]:
     """Name of the library and what Lua is to compile, from `#!lua name=...`; raises CommandError."""
     if not code.startswith(b"#!"):
         raise CommandError(b"ERR Missing library metadata")
-    end = code.find(b"\n")
+    end = quoted(code).find(b"\n")
     if end == -1:
         raise CommandError(b"ERR Invalid library metadata")
     words = code[2:end].split()

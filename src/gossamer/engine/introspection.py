@@ -51,7 +51,7 @@ def command_info(client: Client, argv: list[bytes]) -> None:
     for name in argv[2:]:
         entry = command_by_full_name(client.engine.commands, name)
         if entry is None:
-            client.reply.null_array()
+            client.reply.null()
         else:
             write_command(client.reply, entry)
 

@@ -16,6 +16,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.errors import GossamerError
 from gossamer.base.numbers import INT64_MIN
+from gossamer.resp.errors import quoted
 from gossamer.resp.writer import ReplyWriter
 
 MEMORY_MAX_BYTES: Final = 1 << 30  # of a runtime: a script beyond it ends with an error
@@ -235,6 +236,7 @@ class LuaWorld:
 
 def error_text(name: bytes, text: bytes, source: Any, line: Any) -> bytes:
     """An error of a script with the place in it, where that is known."""
+    text = quoted(text)
     if source is False or not line:
         return text
     return b"%b script: %b, on %b:%d." % (text, name, source, int(line))

@@ -29,7 +29,7 @@ from gossamer.engine.lua import (
     LuaWorld,
     ScriptError,
 )
-from gossamer.resp.errors import OUT_OF_MEMORY
+from gossamer.resp.errors import OUT_OF_MEMORY, quoted
 
 if TYPE_CHECKING:
     from gossamer.engine.engine import Engine
@@ -467,7 +467,7 @@ def read_first_line(body: bytes) -> tuple[i64, bytes]:
     """Flags by the line `#!lua flags=...`, and what Lua is to compile: the line's end stays, so lines count."""
     if not body.startswith(b"#!"):
         return COMPATIBLE, body
-    end = body.find(b"\n")
+    end = quoted(body).find(b"\n")
     if end == -1:
         raise CommandError(b"ERR Invalid script shebang")
     words = body[:end].split()

@@ -27,6 +27,12 @@ BUSY_KEY: Final = b"BUSYKEY Target key name already exists."
 EXEC_ABORTED: Final = b"EXECABORT Transaction discarded because of previous errors."
 
 
+def quoted(argument: bytes) -> bytes:
+    """An argument as an error message shows it: up to a NUL, where a string of the real servers ends."""
+    end = argument.find(b"\0")
+    return argument if end < 0 else argument[:end]
+
+
 def wrong_arity(full_name: bytes) -> bytes:
     """The reply for a wrong number of arguments; full_name is lower case, `container|sub` for a subcommand."""
     return b"ERR wrong number of arguments for '" + full_name + b"' command"

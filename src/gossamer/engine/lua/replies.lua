@@ -83,7 +83,12 @@ end
 
 local NESTED_MAX = 2660 -- where the C stack of Redis's Lua ends
 
+-- One line, up to a NUL, where a string of the real servers ends.
 local function flat(text)
+  local nul = find(text, "\0", 1, true)
+  if nul then
+    text = sub(text, 1, nul - 1)
+  end
   return (gsub(text, "[\r\n]", " "))
 end
 
