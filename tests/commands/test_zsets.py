@@ -222,3 +222,13 @@ def test_samples(entries: int) -> None:
     assert isinstance(repeated, list)
     assert len(repeated) == 600
     assert all(member == b"m" + score for member, score in zip(repeated[::2], repeated[1::2], strict=True))
+
+
+@pytest.mark.parametrize(("compat", "encoding"), [(70, b"listpack"), (72, b"listpack"), (80, b"skiplist")])
+def test_a_long_member_that_is_not_added_changes_the_encoding_of_valkey_alone(
+    compat: int, encoding: bytes
+) -> None:
+    caller = Caller((zsets.COMMANDS,), compat)
+    caller.line("ZADD k 1 a")
+    assert caller.call("ZADD", "k", "XX", "2", "x" * 65) == 0
+    assert caller.session.db.encoding(b"k") == encoding

@@ -125,7 +125,13 @@ def add_members(session: Session, argv: list[bytes], options: i64, event: bytes)
                 session.reply.integer(0)
             return
         zset = ZSet(session.limits)
-    if zset.expect(len(scores)) and zset.length() > 0:
+    longest: i64 = 0
+    if options & ADD_IF_PRESENT:  # only then may a member be too long and not be added
+        i = first + 1
+        while i < size:
+            longest = max(longest, i64(len(argv[i])))
+            i += 2
+    if zset.expect(len(scores), longest) and zset.length() > 0:
         session.db.store(key, zset)  # the form changes even where no member does
     added: i64 = 0
     updated: i64 = 0

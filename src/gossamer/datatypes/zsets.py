@@ -360,11 +360,17 @@ class ZSet(Value):
             position = next_pair(pairs, position)
         self.pairs = listpack.insert_at(pairs, position, [member, text])
 
-    def expect(self, count: i64) -> bool:
-        """Prepare for so many adds: since 7.2 a number above the threshold makes the set large; True then."""
+    def expect(self, count: i64, longest: i64) -> bool:
+        """Prepare for so many adds of members up to so long, which need not come: True where the set became large.
+
+        It does since 7.2 for a number above its threshold, in Valkey 8.0 for a length above its own too.
+        """
         limits = self.limits
-        if self.table is not None or limits.compat < 72 or count <= limits.zset_max_listpack_entries:
+        if self.table is not None or limits.compat < 72:
             return False
+        if count <= limits.zset_max_listpack_entries:
+            if limits.compat < 80 or longest <= limits.zset_max_listpack_value:
+                return False
         self.become_large()
         return True
 
