@@ -13,7 +13,7 @@ from gossamer.base.numbers import NotANumber, format_int, parse_double
 from gossamer.commands.arguments import integer_argument
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
-from gossamer.commands.zsets import parse_score, say_changed, zadd
+from gossamer.commands.zsets import parse_score, zadd
 from gossamer.datatypes.geo import (
     LATITUDE_MAX,
     LONGITUDE_MAX,
@@ -29,8 +29,7 @@ from gossamer.datatypes.geo import (
 from gossamer.datatypes.partial_sort import sort_first
 from gossamer.datatypes.score_cursor import ScoreCursor
 from gossamer.datatypes.zsets import BEFORE_SCORE, ZSet
-from gossamer.keyspace.database import NO_EXPIRE
-from gossamer.keyspace.events import NOTIFY_GENERIC
+from gossamer.keyspace.events import NOTIFY_GENERIC, NOTIFY_ZSET
 from gossamer.resp.errors import SYNTAX
 from gossamer.resp.writer import ReplyWriter
 
@@ -501,8 +500,8 @@ def store_found(
         else:
             scores.append(found.scores[at])
     if len(members) > 0:
-        session.db.store_with_expire(key, ZSet.from_entries(members, scores, session.limits), NO_EXPIRE)
-        say_changed(session, key, event, len(members))
+        session.put(key, ZSet.from_entries(members, scores, session.limits), NOTIFY_ZSET, event)
+        session.state.dirty += i64(len(members)) - 1
     elif session.db.delete_any(key):
         session.changed(key, NOTIFY_GENERIC, b"del")
     session.reply.integer(len(members))

@@ -8,7 +8,8 @@ from mypy_extensions import i64
 
 from gossamer.base.limits import SANITIZE_NOBODY, Limits
 from gossamer.base.rng import Random64
-from gossamer.keyspace.database import Database
+from gossamer.datatypes.value import Value
+from gossamer.keyspace.database import NO_EXPIRE, Database
 from gossamer.keyspace.events import KeyspaceListener
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
@@ -48,6 +49,21 @@ class Session:
         state.listener.on_modified(key, db.index)
         if state.notify_mask & event_class:
             state.listener.on_event(event_class, event, key, db.index)
+
+    def put(self, key: bytes, value: Value, event_class: i64, event: bytes) -> None:
+        """Make this the value of `key`, without an expire time, whatever it held, and say so.
+
+        Clients that wait for the key are served where it is new, as the real servers do it, and not where it was
+        there with a value of any type.
+        """
+        there = self.db.find_write(key)
+        self.db.store_with_expire(key, value, NO_EXPIRE)
+        if not there:
+            self.changed(key, event_class, event)
+            return
+        self.state.dirty += 1
+        self.listener.on_overwritten(key, self.db.index)
+        self.notify(event_class, event, key)
 
     def notify(self, event_class: i64, event: bytes, key: bytes) -> None:
         """A further keyspace event of the same change (`del` after the last `lpop`)."""

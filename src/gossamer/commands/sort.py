@@ -21,7 +21,7 @@ from gossamer.datatypes.lists import List
 from gossamer.datatypes.sets import Set
 from gossamer.datatypes.value import Value
 from gossamer.datatypes.zsets import ZSet
-from gossamer.keyspace.database import NO_EXPIRE, Database
+from gossamer.keyspace.database import Database
 from gossamer.keyspace.events import NOTIFY_GENERIC, NOTIFY_LIST
 from gossamer.resp.errors import SYNTAX, WRONGTYPE
 
@@ -230,8 +230,7 @@ def store_result(session: Session, key: bytes, elements: list[bytes], patterns: 
                 looked_up.append(b"" if found is None else found)
         elements = looked_up
     if elements:
-        db.store_with_expire(key, List.from_elements(elements, session.limits), NO_EXPIRE)
-        session.changed(key, NOTIFY_LIST, b"sortstore")
+        session.put(key, List.from_elements(elements, session.limits), NOTIFY_LIST, b"sortstore")
         session.state.dirty += i64(len(elements)) - 1
     elif db.delete_any(key):
         session.changed(key, NOTIFY_GENERIC, b"del")

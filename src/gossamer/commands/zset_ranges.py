@@ -22,7 +22,6 @@ from gossamer.datatypes.zsets import (
     ZSet,
     packed_score_at,
 )
-from gossamer.keyspace.database import NO_EXPIRE
 from gossamer.keyspace.events import NOTIFY_GENERIC, NOTIFY_ZSET
 from gossamer.resp.errors import NOT_INTEGER, SYNTAX
 from gossamer.resp.writer import ReplyWriter
@@ -378,8 +377,7 @@ def zrangestore(session: Session, argv: list[bytes]) -> None:
 def store_result(session: Session, key: bytes, score_of: dict[bytes, float], event: bytes) -> None:
     """Replace `key` by these members, or delete it where there are none; reply their number."""
     if score_of:
-        session.db.store_with_expire(key, ZSet.from_scores(score_of, session.limits), NO_EXPIRE)
-        session.changed(key, NOTIFY_ZSET, event)
+        session.put(key, ZSet.from_scores(score_of, session.limits), NOTIFY_ZSET, event)
     elif session.db.delete_any(key):
         session.changed(key, NOTIFY_GENERIC, b"del")
     session.reply.integer(len(score_of))

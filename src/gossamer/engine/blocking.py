@@ -86,6 +86,14 @@ class Blocking:
             self.ready_set.add(mark)
             self.ready.append(mark)
 
+    def note_overwritten(self, key: bytes, db_index: i64) -> None:
+        """A key got another value: whoever waits for a group of the stream that was there must hear that it is gone."""
+        for client in self.waiting[db_index].get(key, ()):
+            command = client.blocked_command
+            if command is not None and command.name == b"xreadgroup":
+                self.note_modified(key, db_index)
+                return
+
     def note_database_changed(self, db_index: i64) -> None:
         """All keys of a database may have changed (SWAPDB)."""
         for key in self.waiting[db_index]:

@@ -619,6 +619,14 @@ class Engine(KeyspaceListener):
         if self.blocking.waiting_keys != 0:
             self.blocking.note_modified(key, db_index)
 
+    def on_overwritten(self, key: bytes, db_index: i64) -> None:
+        if self.watches.count != 0:
+            self.watches.touch(key, db_index)
+        if self.tracking.active:
+            self.tracking.invalidate(key)
+        if self.blocking.waiting_keys != 0:
+            self.blocking.note_overwritten(key, db_index)
+
     def on_removed_by_server(self, key: bytes, db_index: i64, evicted: bool) -> None:
         if self.feeds:
             limits = self.limits

@@ -82,6 +82,10 @@ class KeyspaceListener:
     def on_modified(self, key: bytes, db_index: i64) -> None:
         """A key changed in a way that watches, caches and blocked clients care about."""
 
+    def on_overwritten(self, key: bytes, db_index: i64) -> None:
+        """As on_modified(), but for a key that got another value in the place of its own."""
+        self.on_modified(key, db_index)
+
     def on_ready(self, key: bytes, db_index: i64) -> None:
         """Clients that wait for a key must look at it, though watches and caches need not care."""
 
