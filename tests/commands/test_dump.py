@@ -148,3 +148,14 @@ def test_expiring_fields_travel_in_a_payload_that_knows_them(compat: int, versio
     assert caller.session.db.hashes_with_expiring_fields() == 2
     caller.state.set_time(NOW_MS + 501)
     assert caller.line("HGETALL copy") == [b"b", b"2"]
+
+
+@pytest.mark.parametrize(("compat", "lazily", "told"), [(70, 1, b"DEL"), (80, 1, b"UNLINK"), (80, 0, b"DEL")])
+def test_a_payload_whose_time_is_over_removes_what_it_was_to_replace(
+    compat: int, lazily: int, told: bytes
+) -> None:
+    caller = Caller(GROUPS, compat)
+    caller.limits.lazyfree_lazy_server_del = lazily
+    caller.line("SET k v")
+    assert caller.call("RESTORE", "k", "1", PAYLOAD, "ABSTTL", "REPLACE") == b"OK"
+    assert caller.propagated == [[told, b"k"]]

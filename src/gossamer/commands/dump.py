@@ -120,7 +120,8 @@ def restore(session: Session, argv: list[bytes]) -> None:
         if expire_ms <= now_ms and session.state.expires_now:
             if replaced:
                 session.changed(key, NOTIFY_GENERIC, b"del")
-                session.propagate_removal(key, session.limits.lazyfree_lazy_server_del)
+                lazily = session.limits.lazyfree_lazy_server_del
+                session.propagate_removal(key, 0 if session.limits.compat == _OLDEST_COMPAT else lazily)
             session.reply.ok()
             return
     if isinstance(value, bytes):
