@@ -178,6 +178,18 @@ def test_a_list_holds_what_a_python_list_would(compat: int, fill: int) -> None:
             walk.check_reads()
 
 
+@pytest.mark.parametrize("compat", [70, 80])
+@pytest.mark.parametrize("threshold", [1, 5, 100])
+def test_a_list_of_elements_with_nodes_of_their_own_holds_the_same(compat: int, threshold: int) -> None:
+    limits = limits_of(compat, -2)
+    walk = Walk(random.Random(compat + threshold), limits)
+    for number in range(300):
+        limits.list_packed_threshold_bytes = threshold if number % 100 < 70 else 0
+        walk.step()
+        walk.check_invariants()
+        walk.check_reads()
+
+
 @pytest.mark.parametrize("compat", [70, 72, 80])
 def test_a_copy_and_a_reloaded_list_are_equal_and_independent(compat: int) -> None:
     walk = Walk(random.Random(compat), limits_of(compat, -1))
@@ -285,6 +297,12 @@ def dumped_nodes(client: WireClient) -> tuple[list[int], list[bytes]]:
     containers, nodes = [], []
     for _ in range(length()):
         containers.append(length())
+        if payload[position] >= 0xC0:  # an element that is a small number
+            size = 1 << (payload[position] & 3)
+            number = int.from_bytes(payload[position + 1 : position + 1 + size], "little", signed=True)
+            nodes.append(b"%d" % number)
+            position += 1 + size
+            continue
         size = length()
         nodes.append(payload[position : position + size])
         position += size
@@ -309,3 +327,27 @@ def test_nodes_and_encoding_are_those_of_a_real_server(peer: tuple[int, ServerPr
                 continue  # asking for the nodes seals the open ends, which are to be met open too
             copy = walk.value.copy()
             assert (copy.node_containers(), copy.node_data()) == dumped_nodes(client), argv[:3]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("threshold", [1, 5, 100])
+def test_nodes_under_a_threshold_are_those_of_a_real_server(
+    peer: tuple[int, ServerProcess], threshold: int
+) -> None:
+    compat, server = peer
+    if compat < 80:
+        return  # Redis 7.0 has nodes of its own for single elements of small lists too: the elements are the same
+    limits = limits_of(compat, -2)
+    with server.client() as client:
+        client.call("FLUSHALL")
+        client.call("CONFIG", "SET", "list-max-listpack-size", "-2")
+        client.call("DEBUG", "QUICKLIST-PACKED-THRESHOLD", f"{threshold}b")
+        limits.list_packed_threshold_bytes = threshold
+        walk = Walk(random.Random(threshold), limits)
+        for _ in range(400):
+            argv = walk.step()
+            assert not client.call(*argv).is_error
+            if walk.model and walk.rng.random() < 0.2:
+                copy = walk.value.copy()
+                assert (copy.node_containers(), copy.node_data()) == dumped_nodes(client), argv[:3]
+        client.call("DEBUG", "QUICKLIST-PACKED-THRESHOLD", "0")

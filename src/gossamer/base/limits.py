@@ -46,6 +46,7 @@ class Limits:
         self.zset_max_listpack_value: i64 = 64
         self.list_max_listpack_size: i64 = -2
         self.list_compress_depth: i64 = 0
+        self.list_packed_threshold_bytes: i64 = 0  # DEBUG's; 0: no element is large but by the size of a node
         self.stream_node_max_bytes: i64 = 4096
         self.stream_node_max_entries: i64 = 100
         self.hll_sparse_max_bytes: i64 = 3000

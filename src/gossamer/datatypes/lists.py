@@ -272,14 +272,18 @@ class List(Value):
         quick.settle()
         return quick.nodes[quick.first :]
 
+    def has_plain_nodes(self) -> bool:
+        """Whether an element that has a node of its own is held there as it is."""
+        return self.limits.compat >= PLAIN_NODES_COMPAT or self.limits.list_packed_threshold_bytes != 0
+
     def node_containers(self) -> list[int]:
         """Per node, PLAIN or PACKED: how RDB is to hold it."""
-        plain_nodes: bool = self.limits.compat >= PLAIN_NODES_COMPAT
+        plain_nodes = self.has_plain_nodes()
         return [PLAIN if node.raw and plain_nodes else PACKED for node in self.sealed_nodes()]
 
     def node_data(self) -> list[bytes]:
         """Per node, the bytes that RDB holds: a listpack, or the element itself if its container is PLAIN."""
-        plain_nodes: bool = self.limits.compat >= PLAIN_NODES_COMPAT
+        plain_nodes = self.has_plain_nodes()
         return [
             listpack.encode([node.data]) if node.raw and not plain_nodes else node.data
             for node in self.sealed_nodes()

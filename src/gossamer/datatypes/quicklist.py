@@ -130,6 +130,17 @@ class Quicklist:
             return False
         return self.most_count < 0 or node.count < self.most_count
 
+    def stands_alone(self, size: i64) -> bool:
+        """Whether DEBUG QUICKLIST-PACKED-THRESHOLD gives an element of that size a node wherever it comes."""
+        threshold: i64 = self.limits.list_packed_threshold_bytes
+        return threshold != 0 and size >= threshold
+
+    def splits_for(self, size: i64) -> bool:
+        """Whether an element of that size gets a plain node between others."""
+        if self.limits.list_packed_threshold_bytes != 0:
+            return self.stands_alone(size)
+        return self.limits.compat >= PLAIN_NODES_COMPAT and size > self.most_bytes
+
     def add_first_node(self, node: Node) -> None:
         if self.first == 0:
             room: i64 = max(8, len(self.nodes) // 2)
@@ -219,9 +230,10 @@ class Quicklist:
     def push_front(self, element: bytes, ruled: bool) -> None:
         """Add a first element; unless `ruled`, into the first node however full it is."""
         size: i64 = len(element)
-        if self.node_count() == 0 or (ruled and not self.allows(self.nodes[self.first], size)):
+        alone: bool = ruled and self.stands_alone(size)
+        if alone or self.node_count() == 0 or (ruled and not self.allows(self.nodes[self.first], size)):
             self.seal_front(0)
-            if ruled and size > self.most_bytes:
+            if alone or (ruled and size > self.most_bytes):
                 self.add_first_node(raw_node(element))
                 return
             self.add_first_node(packed_node(listpack.EMPTY))
@@ -239,9 +251,10 @@ class Quicklist:
     def push_back(self, element: bytes, ruled: bool) -> None:
         """Add a last element; unless `ruled`, into the last node however full it is."""
         size: i64 = len(element)
-        if self.node_count() == 0 or (ruled and not self.allows(self.nodes[len(self.nodes) - 1], size)):
+        alone: bool = ruled and self.stands_alone(size)
+        if alone or self.node_count() == 0 or (ruled and not self.allows(self.nodes[len(self.nodes) - 1], size)):
             self.seal_back(0)
-            if ruled and size > self.most_bytes:
+            if alone or (ruled and size > self.most_bytes):
                 self.add_last_node(raw_node(element))
                 return
             self.add_last_node(packed_node(listpack.EMPTY))
@@ -472,12 +485,12 @@ class Quicklist:
         node = self.nodes[at]
         size: i64 = len(element)
         before: i64 = offset + 1 if after else offset  # in the node, what the new element stands before
-        if not ruled or self.allows(node, size):
+        if not ruled or (self.allows(node, size) and not self.stands_alone(size)):
             self.insert_into(at, before, element)
             return
         at_edge: bool = before == (node.count if after else 0)
         neighbour: i64 = at + 1 if after else at - 1
-        if self.limits.compat >= PLAIN_NODES_COMPAT and size > self.most_bytes:
+        if self.splits_for(size):
             if not at_edge:
                 self.split(at, before)
             self.add_node(at + 1 if after or not at_edge else at, raw_node(element))
@@ -543,8 +556,8 @@ class Quicklist:
         self.settle()
         at, offset = self.locate(index)
         node = self.nodes[at]
-        large: bool = ruled and len(element) > self.most_bytes
-        splits: bool = self.limits.compat >= PLAIN_NODES_COMPAT
+        large: bool = ruled and (len(element) > self.most_bytes or self.stands_alone(len(element)))
+        splits: bool = self.limits.compat >= PLAIN_NODES_COMPAT or self.limits.list_packed_threshold_bytes != 0
         if node.raw and large:
             self.nodes_bytes += len(element) - node.size
             node.data = element

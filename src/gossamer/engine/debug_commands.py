@@ -30,7 +30,7 @@ DEBUG_REFUSED: Final = (
     b"local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 )
 MUST_BE_POSITIVE: Final = b"ERR value is out of range, must be positive"
-PACKED_THRESHOLD_LIMIT_BYTES: Final = 1 << 32
+PACKED_THRESHOLD_MAX_BYTES: Final = (1 << 32) - (1 << 20)
 MATCHES_TRIED: Final = 20_000
 
 
@@ -146,13 +146,14 @@ def debug_replicate(client: Client, argv: list[bytes]) -> None:
 
 
 def debug_quicklist_packed_threshold(client: Client, argv: list[bytes]) -> None:
-    """Which elements get a node of their own follows `list-max-listpack-size` alone: checked, and without an effect."""
+    """From which size an element of a large list has a node of its own; 0: what `list-max-listpack-size` says."""
     try:
         size = parse_memory(argv[2])
     except ValueError:
         size = -1
-    if not 0 <= size < PACKED_THRESHOLD_LIMIT_BYTES:
+    if not 0 <= size <= PACKED_THRESHOLD_MAX_BYTES:
         raise CommandError(b"ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+    client.limits.list_packed_threshold_bytes = size
     client.reply.ok()
 
 
@@ -326,7 +327,7 @@ HELP: Final = (
     b"AOF-FLUSH-SLEEP <microseconds>",
     b"    Sleep before the append only file is written to.",
     b"CHANGE-REPL-ID, CLOSE-CLUSTER-LINK-ON-PACKET-DROP, DELAY-RDB-CLIENT-FREE-SECOND,",
-    b"DICT-RESIZING, DROP-CLUSTER-PACKET-FILTER, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER",
+    b"DICT-RESIZING, DROP-CLUSTER-PACKET-FILTER, REPLYBUFFER",
     b"    Accepted without an effect.",
     b"CLIENT-EVICTION",
     b"    The clients that maxmemory-clients may close, by the size of their buffers.",
@@ -362,6 +363,8 @@ HELP: Final = (
     b"    Create keys prefix:0, prefix:1 ... with values of that size.",
     b"PROTOCOL <type>",
     b"    Answer with a value of that type.",
+    b"QUICKLIST-PACKED-THRESHOLD <size>",
+    b"    Give elements from that size on nodes of their own in large lists; 0 for the usual rule.",
     b"RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
     b"    Save, empty and load the data set.",
     b"REPLICATE <command> [<arg> ...]",
