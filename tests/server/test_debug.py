@@ -79,6 +79,17 @@ def test_a_script_may_call_what_is_not_for_scripts() -> None:
         assert client.call("EVAL", script, 0).is_error
 
 
+def test_the_replication_id_can_be_changed() -> None:
+    def replication_id() -> bytes:
+        text: bytes = client.call("INFO", "replication").plain()
+        return text.partition(b"master_replid:")[2].split(b"\r\n")[0]
+
+    with start_gossamer() as server, server.client() as client:
+        before = replication_id()
+        assert client.call("DEBUG", "CHANGE-REPL-ID").raw == b"+OK\r\n"
+        assert len(before) == 40 and replication_id() not in (before, run_id(server))
+
+
 def test_a_child_that_is_slow_on_purpose_still_runs() -> None:
     with start_gossamer() as server, server.client() as client:
         client.call("DEBUG", "POPULATE", 100)

@@ -307,6 +307,11 @@ def debug_restart(client: Client, argv: list[bytes]) -> None:
     raise CommandError(b"ERR failed to restart the server. Check server logs.")
 
 
+def debug_change_repl_id(client: Client, argv: list[bytes]) -> None:
+    client.engine.hooks.change_replication_id()
+    client.reply.ok()
+
+
 def debug_set_disable_deny_scripts(client: Client, argv: list[bytes]) -> None:
     client.engine.debug.noscript_lifted = leading_integer(argv[2]) != 0
     client.reply.ok()
@@ -326,11 +331,13 @@ HELP: Final = (
     b"DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"AOF-FLUSH-SLEEP <microseconds>",
     b"    Sleep before the append only file is written to.",
-    b"CHANGE-REPL-ID, CLOSE-CLUSTER-LINK-ON-PACKET-DROP, DELAY-RDB-CLIENT-FREE-SECOND,",
-    b"DICT-RESIZING, DROP-CLUSTER-PACKET-FILTER, REPLYBUFFER",
-    b"    Accepted without an effect.",
+    b"CHANGE-REPL-ID",
+    b"    Take a new replication id: replicas synchronise anew.",
     b"CLIENT-EVICTION",
     b"    The clients that maxmemory-clients may close, by the size of their buffers.",
+    b"CLOSE-CLUSTER-LINK-ON-PACKET-DROP, DELAY-RDB-CLIENT-FREE-SECOND, DICT-RESIZING,",
+    b"DROP-CLUSTER-PACKET-FILTER, REPLYBUFFER",
+    b"    Accepted without an effect.",
     b"CONFIG-REWRITE-FORCE-ALL",
     b"    Write every directive into the configuration file.",
     b"CRASH-AND-RECOVER [<milliseconds>]",
@@ -428,7 +435,7 @@ SUBCOMMANDS: Final = {
     b"stringmatch-len": Subcommand(debug_stringmatch_len, 4, 4),
     b"listpack": Subcommand(debug_listpack, 3, 3),
     b"htstats": Subcommand(debug_htstats, 3, 4, 3),
-    b"change-repl-id": Subcommand(debug_accept, 2, 2),
+    b"change-repl-id": Subcommand(debug_change_repl_id, 2, 2),
     b"quicklist-packed-threshold": Subcommand(debug_quicklist_packed_threshold, 3, 3),
     b"replybuffer": Subcommand(debug_replybuffer, 3, 4),
     b"quicklist": Subcommand(debug_quicklist, 3, 4),

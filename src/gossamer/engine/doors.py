@@ -72,6 +72,9 @@ class EngineHooks:
     def restart(self, gracefully: bool, delay_ms: int) -> None:
         """Begin the process anew, after an orderly end or after none; comes back only where that failed."""
 
+    def change_replication_id(self) -> None:
+        """Take a new name for the history of this data set, so that no replica can go on from it."""
+
     def log_notice(self, text: str) -> None:
         """A line for the log."""
 

@@ -16,6 +16,11 @@ from gossamer.server.memory import MemoryAccount, resident_bytes
 PAGE_BYTES: Final = 4096
 
 
+def new_identity() -> bytes:
+    """Forty random hexadecimal digits that name one run of a server, or one history of a data set."""
+    return os.urandom(20).hex().encode()
+
+
 class ProcessFacts(InfoSource):
     """Facts of this process; `run_id` names this run of the server."""
 
@@ -24,6 +29,7 @@ class ProcessFacts(InfoSource):
         self.listeners = listeners
         self.port = port
         self.run_id = run_id
+        self.replication_id = new_identity()
 
     def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
         system = os.uname()
@@ -41,7 +47,7 @@ class ProcessFacts(InfoSource):
         for number, description in enumerate(describe_listeners(self.listeners)):
             facts[b"listener%d" % number] = description
         facts[b"mem_allocator"] = f"cpython-{platform.python_version()}".encode()
-        facts[b"master_replid"] = self.run_id
+        facts[b"master_replid"] = self.replication_id
         self.add_memory(facts)
         self.add_processor_time(facts)
 

@@ -29,7 +29,7 @@ from gossamer.server.clock import SystemClock, SystemDelay
 from gossamer.server.command_table import all_commands
 from gossamer.server.connection import TlsError, Transport
 from gossamer.server.cron import Cron, CronTask
-from gossamer.server.facts import ProcessFacts
+from gossamer.server.facts import ProcessFacts, new_identity
 from gossamer.server.listening import Listening
 from gossamer.server.log import Log
 from gossamer.server.loop import Loop, LoopHooks
@@ -117,6 +117,11 @@ class ServerEngineHooks(EngineHooks):
     def restart(self, gracefully: bool, delay_ms: int) -> None:
         self.server.restart(gracefully, delay_ms)
 
+    def change_replication_id(self) -> None:
+        facts = self.server.facts
+        if facts is not None:
+            facts.replication_id = new_identity()
+
     def log_notice(self, text: str) -> None:
         self.server.log.notice(text)
 
@@ -163,7 +168,7 @@ class Server:
         self.loop: Loop = Loop(self.engine, new_poller(), ServerLoopHooks(self))
         self.memory: MemoryAccount = MemoryAccount(self.engine)
         self.evictor: Evictor = Evictor(self.engine.keyspace)
-        self.run_id: bytes = new_run_id()
+        self.run_id: bytes = new_identity()
         self.persistence: Persistence = Persistence(self.engine, config, log)
         self.cron: Cron = Cron(self.engine, self.loop, config, self.memory)
         self.listening: Listening = Listening(config, self.loop, log, self.welcome)
@@ -171,6 +176,7 @@ class Server:
         self.tcp_keepalive_s: int = 0
         self.tls_context: object = None
         self.protected: bool = True
+        self.facts: ProcessFacts | None = None  # since it listens
         self.launch: Launch | None = None  # of a server that is a process of its own
         self.output_limits: list[tuple[int, int, int]] = []
         self.cron.tasks.append(PersistenceTask(self.persistence))
@@ -231,6 +237,7 @@ class Server:
         """Open every listening socket; raises ListenError."""
         self.listening.open()
         facts = ProcessFacts(self.memory, self.listening.listeners, self.config.number("port"), self.run_id)
+        self.facts = facts
         self.engine.info_sources = [EngineFacts(self.engine), facts, *self.engine.info_sources]
 
     def welcome(self, sock: socket.socket, peer: bytes, local: bytes, over_tls: bool) -> None:
@@ -371,11 +378,6 @@ class Server:
         self.listening.close()
         self.migration_targets.close_all()
         self.loop.poller.close()
-
-
-def new_run_id() -> bytes:
-    """Forty random hexadecimal digits that name one run of the server."""
-    return os.urandom(20).hex().encode()
 
 
 def refuse(sock: socket.socket, message: bytes) -> None:
