@@ -144,3 +144,8 @@ def test_a_daemon_leaves_the_terminal_and_writes_its_pid(tmp_path):
     assert os.getsid(pid) == pid
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not pid_file.exists(), 10, "the daemon's end")
+
+
+def test_the_logo_tells_the_process_id(tmp_path):
+    with ServerProcess("gossamer", ["--always-show-logo", "yes"]) as server:
+        assert f" PID: {server.pid}" in server.log_tail()

@@ -129,7 +129,7 @@ def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
             log.warning(f"Failed to write PID file: {problem}")
     signals = Signals(lambda name: stop_for_signal(server, signals, log, name))
     server.loop.add(signals.descriptor, signals)
-    log.notice(f"Running mode=standalone, port={config.number('port')}.")
+    tell_of_start(log, config)
     log.notice("Server initialized")
     try:
         server.load(lambda: tell_of_readiness(log, supervisor))
@@ -166,6 +166,18 @@ def announce(config: Config, log: Log) -> None:
             "Warning: no config file specified, using the default config. In order to specify a config file "
             "use gossamer serve /path/to/redis.conf"
         )
+
+
+def tell_of_start(log: Log, config: Config) -> None:
+    """One line, or with always-show-logo, which the official test suite waits for, one for each fact."""
+    port = config.number("port")
+    if not config.flag("always-show-logo"):
+        log.notice(f"Running mode=standalone, port={port}.")
+        return
+    log.notice(f"Gossamer {__version__}, Redis in typed Python")
+    log.notice("Running in standalone mode")
+    log.notice(f"Port: {port}")
+    log.notice(f"PID: {os.getpid()}")
 
 
 def tell_of_readiness(log: Log, supervisor: str) -> None:
