@@ -8,7 +8,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError, CorruptError
-from gossamer.base.numbers import NotAnInteger, to_int64
+from gossamer.commands.arguments import integer_argument
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
 from gossamer.datatypes.hashes import Hash
@@ -20,7 +20,7 @@ from gossamer.rdb.payload import dump as dump_payload
 from gossamer.rdb.payload import is_sound
 from gossamer.rdb.payload import restore as restore_payload
 from gossamer.rdb.values import version_with_field_expiry
-from gossamer.resp.errors import BUSY_KEY, NOT_INTEGER, SYNTAX
+from gossamer.resp.errors import BUSY_KEY, SYNTAX
 
 BAD_VERSION_OR_CHECKSUM: Final = b"ERR DUMP payload version or checksum are wrong"
 BAD_FORMAT: Final = b"ERR Bad data format"
@@ -69,25 +69,18 @@ def parse_restore_options(argv: list[bytes]) -> RestoreOptions:
             options.absolute_ttl = True
         elif word == b"idletime" and has_argument and options.frequency == -1:
             index += 1
-            options.idle_seconds = parse_number(argv[index])
+            options.idle_seconds = integer_argument(argv[index])
             if options.idle_seconds < 0:
                 raise CommandError(BAD_IDLE_TIME)
         elif word == b"freq" and has_argument and options.idle_seconds == -1:
             index += 1
-            options.frequency = parse_number(argv[index])
+            options.frequency = integer_argument(argv[index])
             if options.frequency < 0 or options.frequency > 255:
                 raise CommandError(BAD_FREQUENCY)
         else:
             raise CommandError(SYNTAX)
         index += 1
     return options
-
-
-def parse_number(text: bytes) -> i64:
-    try:
-        return to_int64(text)
-    except NotAnInteger:
-        raise CommandError(NOT_INTEGER) from None
 
 
 def restore(session: Session, argv: list[bytes]) -> None:
@@ -97,7 +90,7 @@ def restore(session: Session, argv: list[bytes]) -> None:
     db = session.db
     if not options.replace and db.find_write(key):
         raise CommandError(BUSY_KEY)
-    ttl_ms = parse_number(argv[2])
+    ttl_ms = integer_argument(argv[2])
     if ttl_ms < 0:
         raise CommandError(BAD_TTL)
     if not is_sound(argv[3], look_at_sum=session.limits.skip_checksum_validation == 0):

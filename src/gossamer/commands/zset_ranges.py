@@ -8,7 +8,8 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
-from gossamer.base.numbers import NotANumber, parse_double, to_int64
+from gossamer.base.numbers import NotANumber, parse_double
+from gossamer.commands.arguments import integer_argument
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
 from gossamer.commands.zsets import save_removed
@@ -23,7 +24,7 @@ from gossamer.datatypes.zsets import (
     packed_score_at,
 )
 from gossamer.keyspace.events import NOTIFY_GENERIC, NOTIFY_ZSET
-from gossamer.resp.errors import NOT_INTEGER, SYNTAX
+from gossamer.resp.errors import SYNTAX
 from gossamer.resp.writer import ReplyWriter
 
 _NOT_A_SCORE_RANGE: Final = b"ERR min or max is not a float"
@@ -102,8 +103,8 @@ class Bounds:
         self.excludes_lowest: bool = False
         self.excludes_highest: bool = False
         if kind == BY_RANK:
-            self.first = parse_integer(minimum)
-            self.last = parse_integer(maximum)
+            self.first = integer_argument(minimum)
+            self.last = integer_argument(maximum)
         elif kind == BY_SCORE:
             self.lowest, self.excludes_lowest = parse_score_bound(minimum)
             self.highest, self.excludes_highest = parse_score_bound(maximum)
@@ -143,13 +144,6 @@ class Bounds:
         if reverse:
             return length - first if wants_end else length - 1 - last
         return last + 1 if wants_end else first
-
-
-def parse_integer(argument: bytes) -> i64:
-    try:
-        return to_int64(argument)
-    except NotANumber:
-        raise CommandError(NOT_INTEGER) from None
 
 
 def check_lex_bound(argument: bytes) -> None:
@@ -242,8 +236,8 @@ class RangeRequest:
             if word == b"WITHSCORES" and not stores:
                 self.with_scores = True
             elif word == b"LIMIT" and i + 2 < size:
-                self.offset = parse_integer(argv[i + 1])
-                self.limit = parse_integer(argv[i + 2])
+                self.offset = integer_argument(argv[i + 1])
+                self.limit = integer_argument(argv[i + 2])
                 i += 2
             elif word == b"REV" and direction == AUTO:
                 direction = REVERSE

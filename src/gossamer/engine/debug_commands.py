@@ -7,6 +7,7 @@ from mypy_extensions import i64
 from gossamer.base.errors import CommandError
 from gossamer.base.glob import match
 from gossamer.base.numbers import NotANumber, is_int64, leading_integer, parse_double, to_int64
+from gossamer.commands.arguments import integer_argument
 from gossamer.commands.table import Command
 from gossamer.engine.client import Client
 from gossamer.engine.config_file import rewrite
@@ -23,7 +24,7 @@ from gossamer.engine.debug_structures import (
 )
 from gossamer.engine.digest import keyspace_digest, value_digest
 from gossamer.keyspace.database import KEEP_EXPIRE
-from gossamer.resp.errors import NOT_INTEGER, quoted
+from gossamer.resp.errors import quoted
 
 DEBUG_REFUSED: Final = (
     b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a '
@@ -163,7 +164,7 @@ def debug_replybuffer(client: Client, argv: list[bytes]) -> None:
     if len(argv) != 4 or what not in (b"peak-reset-time", b"resizing"):
         raise unknown(argv)
     if what == b"peak-reset-time" and argv[3].lower() not in (b"never", b"reset"):
-        integer(argv[3])
+        integer_argument(argv[3])
     client.reply.ok()
 
 
@@ -172,7 +173,7 @@ def debug_clusterlink(client: Client, argv: list[bytes]) -> None:
 
 
 def debug_drop_cluster_packets(client: Client, argv: list[bytes]) -> None:
-    integer(argv[2])
+    integer_argument(argv[2])
     client.reply.ok()
 
 
@@ -192,12 +193,6 @@ def debug_stringmatch_test(client: Client, argv: list[bytes]) -> None:
 def debug_set_active_expire(client: Client, argv: list[bytes]) -> None:
     client.engine.active_expire = leading_integer(argv[2]) != 0
     client.reply.ok()
-
-
-def integer(word: bytes) -> i64:
-    if not is_int64(word):
-        raise CommandError(NOT_INTEGER)
-    return to_int64(word)
 
 
 def positive(word: bytes) -> i64:
@@ -292,7 +287,7 @@ def write_numbers(client: Client, head: "object") -> None:
 
 
 def debug_stringmatch_len(client: Client, argv: list[bytes]) -> None:
-    client.reply.integer(1 if match(argv[3], b"a" * integer(argv[2]), False) else 0)
+    client.reply.integer(1 if match(argv[3], b"a" * integer_argument(argv[2]), False) else 0)
 
 
 def debug_accept(client: Client, argv: list[bytes]) -> None:
@@ -302,7 +297,7 @@ def debug_accept(client: Client, argv: list[bytes]) -> None:
 
 def debug_restart(client: Client, argv: list[bytes]) -> None:
     """RESTART, CRASH-AND-RECOVER: no reply, unless it fails."""
-    delay_ms = integer(argv[2]) if len(argv) > 2 else 0
+    delay_ms = integer_argument(argv[2]) if len(argv) > 2 else 0
     client.engine.hooks.restart(argv[1].lower() == b"restart", max(0, int(delay_ms)))
     raise CommandError(b"ERR failed to restart the server. Check server logs.")
 

@@ -8,7 +8,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
-from gossamer.base.numbers import is_int64, to_int64
+from gossamer.commands.arguments import integer_argument
 from gossamer.commands.object import references
 from gossamer.datatypes import listpack
 from gossamer.datatypes.hashes import Hash
@@ -20,7 +20,7 @@ from gossamer.datatypes.zsets import ZSet
 from gossamer.engine.client import Client
 from gossamer.keyspace.access import lfu_decayed, lru_idle_seconds
 from gossamer.rdb.payload import dump
-from gossamer.resp.errors import NO_SUCH_KEY, NOT_INTEGER
+from gossamer.resp.errors import NO_SUCH_KEY
 
 PAYLOAD_ENVELOPE_BYTES: Final = 11  # type byte, version and check sum of a DUMP payload
 STRING_HEADER_BYTES: Final = 33  # what CPython puts around the bytes of a string
@@ -118,9 +118,7 @@ def wants_full(client: Client, argv: list[bytes]) -> bool:
 
 
 def debug_htstats(client: Client, argv: list[bytes]) -> None:
-    if not is_int64(argv[2]):
-        raise CommandError(NOT_INTEGER)
-    index: i64 = to_int64(argv[2])
+    index = integer_argument(argv[2])
     if not 0 <= index < i64(len(client.keyspace.databases)):
         raise CommandError(b"ERR Out of range database")
     table = client.keyspace.databases[index].table

@@ -1,5 +1,6 @@
 """SUBSCRIBE and its kin, PUBLISH, SPUBLISH, PUBSUB."""
 
+from collections.abc import Callable
 from typing import Final
 
 from mypy_extensions import i64
@@ -47,33 +48,33 @@ def ssubscribe(client: Client, argv: list[bytes]) -> None:
 
 
 def unsubscribe(client: Client, argv: list[bytes]) -> None:
-    check_subscribed(client, b"unsubscribe")
-    channels = argv[1:] if len(argv) > 1 else list(client.channels)
-    for channel in channels:
-        client.engine.pubsub.unsubscribe(client, channel)
-        confirm(client, b"unsubscribe", channel, client.subscription_count())
-    if not channels:
-        confirm(client, b"unsubscribe", None, client.subscription_count())
+    give_up(client, b"unsubscribe", argv, client.channels, client.engine.pubsub.unsubscribe)
 
 
 def punsubscribe(client: Client, argv: list[bytes]) -> None:
-    check_subscribed(client, b"punsubscribe")
-    patterns = argv[1:] if len(argv) > 1 else list(client.patterns)
-    for pattern in patterns:
-        client.engine.pubsub.unsubscribe_pattern(client, pattern)
-        confirm(client, b"punsubscribe", pattern, client.subscription_count())
-    if not patterns:
-        confirm(client, b"punsubscribe", None, client.subscription_count())
+    give_up(client, b"punsubscribe", argv, client.patterns, client.engine.pubsub.unsubscribe_pattern)
 
 
 def sunsubscribe(client: Client, argv: list[bytes]) -> None:
-    check_subscribed(client, b"sunsubscribe")
-    channels = argv[1:] if len(argv) > 1 else list(client.shard_channels)
-    for channel in channels:
-        client.engine.pubsub.unsubscribe_shard(client, channel)
-        confirm(client, b"sunsubscribe", channel, i64(len(client.shard_channels)))
-    if not channels:
-        confirm(client, b"sunsubscribe", None, 0)
+    give_up(client, b"sunsubscribe", argv, client.shard_channels, client.engine.pubsub.unsubscribe_shard)
+
+
+def give_up(
+    client: Client,
+    kind: bytes,
+    argv: list[bytes],
+    held: dict[bytes, None],
+    end: Callable[[Client, bytes], object],
+) -> None:
+    """End the subscriptions that argv names, or all of a kind; each is confirmed, and so is that there were none."""
+    check_subscribed(client, kind)
+    is_shard = kind == b"sunsubscribe"
+    names = argv[1:] if len(argv) > 1 else list(held)
+    for name in names:
+        end(client, name)
+        confirm(client, kind, name, i64(len(held)) if is_shard else client.subscription_count())
+    if not names:
+        confirm(client, kind, None, 0 if is_shard else client.subscription_count())
 
 
 def publish(client: Client, argv: list[bytes]) -> None:
