@@ -37,3 +37,17 @@ def test_a_group_that_goes_with_its_stream_is_told_to_who_waits_for_it() -> None
     engine.execute(waiter.client, b"XREADGROUP GROUP g c BLOCK 0 STREAMS k >".split())
     writer.call("ZUNIONSTORE", "k", "1", "zset")
     assert waiter.client.reply.out.getvalue().startswith(b"-WRONGTYPE")
+
+
+@pytest.mark.parametrize("end", ["XGROUP DESTROY k g", "CLIENT UNBLOCK 2 ERROR"])
+def test_an_error_that_ends_a_wait_is_counted(end: str) -> None:
+    engine = new_engine()
+    writer, waiter = EngineClient(engine), EngineClient(engine)
+    writer.call("XGROUP", "CREATE", "k", "g", "$", "MKSTREAM")
+    engine.execute(waiter.client, b"XREADGROUP GROUP g c BLOCK 0 STREAMS k >".split())
+    assert waiter.client.client_id == 2
+    writer.call(*end.split())
+    told = waiter.client.reply.out.getvalue()
+    assert told.startswith(b"-")
+    word = told[1:].split()[0]
+    assert b"errorstat_%b:count=1\r\n" % word in writer.call("INFO", "errorstats").plain()

@@ -389,6 +389,8 @@ class Engine(KeyspaceListener):
         n: i64 = len(effects)
         for feed in self.feeds:
             if as_unit:
+                if self.limits.compat < 72:
+                    feed.select(databases[0] if databases[0] >= 0 else ~databases[0])
                 feed.begin()
             for i in range(n):
                 db_index: i64 = databases[i]
@@ -561,6 +563,7 @@ class Engine(KeyspaceListener):
         dirty: i64 = self.state.dirty
         outer = self.running
         self.running = client
+        started_us: i64 = self.clock.now_us()
         try:
             if client.gate & GATE_ACL and self.limits.compat >= 72:
                 denied = refusal_text(self, client, command, argv)
@@ -570,6 +573,7 @@ class Engine(KeyspaceListener):
         except CommandError as error:
             client.reply.out.truncate(mark)
             client.reply.error(error.message)
+            self.statistics.note_error(client.reply.out, mark)
         self.running = outer
         if client.block_keys is not None:
             client.block_keys = None
@@ -579,11 +583,18 @@ class Engine(KeyspaceListener):
             return
         self.blocking.release(client)
         client.last_interaction_us = self.now_us
+        self.note_served(client, command, argv, self.clock.now_us() - started_us)
         if client.propagated is not None or (self.feeds and (self.state.dirty > dirty or self.effects)):
             self.collect_effects(client, argv, self.state.dirty > dirty)
         client.send_kept_pushes()
         client.mark_pending()
         client.door.resume()
+
+    def note_served(self, client: Client, command: Command, argv: list[bytes], elapsed_us: i64) -> None:
+        """Slow log and latency monitor hear of a command that waited when it is served; its wait does not count."""
+        if elapsed_us >= self.slowlog.watch_above:
+            self.note_in(self.slowlog, client, command, argv, elapsed_us)
+            self.latency.note(b"command-unblocking", elapsed_us // 1000, self.now_us // 1_000_000)
 
     def unblock(self, client: Client, error: bytes | None) -> None:
         """End a wait without service: by its timeout (error None) or by CLIENT UNBLOCK ... ERROR."""
@@ -592,7 +603,9 @@ class Engine(KeyspaceListener):
             return
         self.blocking.release(client)
         if error is not None:
+            mark: i64 = len(client.reply.out)
             client.reply.error(error)
+            self.statistics.note_error(client.reply.out, mark)
         elif not self.acknowledgements.answer(client, command):
             client.reply.null_array()
         client.mark_pending()
