@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossamer.base.errors import CorruptError
+from gossamer.base.numbers import parse_int64
 from gossamer.datatypes import listpack
 
 INTEGERS = [
@@ -106,14 +107,14 @@ def test_find_meets_the_first_equal_element_that_is_not_skipped(
 
 @pytest.mark.parametrize("text", LOOK_ALIKES + TOO_WIDE)
 def test_what_only_resembles_an_integer_is_kept_as_a_string(text: bytes) -> None:
-    assert listpack.canonical_integer(text) == (False, 0)
+    assert parse_int64(text) == (False, 0)
     assert not listpack.is_integer_at(listpack.encode([text]), 6)
 
 
 @pytest.mark.parametrize("value", BOUNDARY_INTEGERS)
 def test_an_integer_takes_its_shortest_encoding(value: int) -> None:
     text = b"%d" % value
-    assert listpack.canonical_integer(text) == (True, value)
+    assert parse_int64(text) == (True, value)
     lp = listpack.encode([text])
     assert listpack.is_integer_at(lp, 6)
     assert listpack.integer_at(lp, 6) == value

@@ -31,6 +31,7 @@ __all__: Final = [
     "is_integral_double",
     "leading_integer",
     "parse_double",
+    "parse_int64",
     "to_int64",
     "write_decimal",
 ]
@@ -70,8 +71,54 @@ class NotFinite(GossamerError):
 # Integers: an optional minus, then digits without a leading zero. "-0", "+1" and " 1" are no integers.
 
 
+def parse_int64(data: bytes) -> tuple[bool, i64]:
+    """Whether `data` is exactly what printing some signed 64-bit integer gives, and that integer (or 0)."""
+    size: i64 = len(data)
+    if size == 0 or size > 20:
+        return False, 0
+    code: i64 = data[0]
+    if size == 1:
+        if code < 48 or code > 57:
+            return False, 0
+        return True, code - 48
+    position: i64 = 0
+    if code == 45:
+        code = data[1]
+        position = 1
+    if code < 49 or code > 57:
+        return False, 0
+    digits: i64 = size - position
+    if digits > 19:
+        return False, 0
+    stop: i64 = size
+    if digits == 19:
+        stop -= 1
+    value: i64 = code - 48
+    index: i64 = position + 1
+    while index < stop:
+        code = data[index]
+        if code < 48 or code > 57:
+            return False, 0
+        value = value * 10 + (code - 48)
+        index += 1
+    if position == 1:
+        value = -value
+    if digits < 19:
+        return True, value
+    code = data[stop]
+    if code < 48 or code > 57:
+        return False, 0
+    if position == 1:
+        if value < -_INT64_MAX_TENTH or (value == -_INT64_MAX_TENTH and code > 56):
+            return False, 0
+        return True, value * 10 - (code - 48)
+    if value > _INT64_MAX_TENTH or (value == _INT64_MAX_TENTH and code > 55):
+        return False, 0
+    return True, value * 10 + (code - 48)
+
+
 def is_int64(data: bytes) -> bool:
-    """Whether `data` is exactly what printing some signed 64-bit integer gives."""
+    """The question alone of parse_int64(), which takes it half the time."""
     size: i64 = len(data)
     if size == 0 or size > 20:
         return False
@@ -108,48 +155,10 @@ def is_int64(data: bytes) -> bool:
 
 def to_int64(data: bytes) -> i64:
     """The signed 64-bit integer that `data` spells; raises NotAnInteger."""
-    size: i64 = len(data)
-    if size == 0 or size > 20:
+    found, value = parse_int64(data)
+    if not found:
         raise NotAnInteger
-    code: i64 = data[0]
-    if size == 1:
-        if code < 48 or code > 57:
-            raise NotAnInteger
-        return code - 48
-    position: i64 = 0
-    if code == 45:
-        code = data[1]
-        position = 1
-    if code < 49 or code > 57:
-        raise NotAnInteger
-    digits: i64 = size - position
-    if digits > 19:
-        raise NotAnInteger
-    stop: i64 = size
-    if digits == 19:
-        stop -= 1
-    value: i64 = code - 48
-    index: i64 = position + 1
-    while index < stop:
-        code = data[index]
-        if code < 48 or code > 57:
-            raise NotAnInteger
-        value = value * 10 + (code - 48)
-        index += 1
-    if position == 1:
-        value = -value
-    if digits < 19:
-        return value
-    code = data[stop]
-    if code < 48 or code > 57:
-        raise NotAnInteger
-    if position == 1:
-        if value < -_INT64_MAX_TENTH or (value == -_INT64_MAX_TENTH and code > 56):
-            raise NotAnInteger
-        return value * 10 - (code - 48)
-    if value > _INT64_MAX_TENTH or (value == _INT64_MAX_TENTH and code > 55):
-        raise NotAnInteger
-    return value * 10 + (code - 48)
+    return value
 
 
 def format_int(value: i64) -> bytes:

@@ -33,7 +33,7 @@ from librt.strings import (
 from mypy_extensions import i16, i32, i64, u8
 
 from gossamer.base.errors import CorruptError
-from gossamer.base.numbers import format_int
+from gossamer.base.numbers import format_int, parse_int64
 
 HEADER_BYTES: Final = 6
 COUNT_UNKNOWN: Final = 65535
@@ -42,45 +42,8 @@ EMPTY: Final = b"\x07\x00\x00\x00\x00\x00\xff"
 # Above this length two strings are compared by slicing, below it byte by byte without an allocation.
 SLICE_COMPARE_BYTES: Final = 24
 
-_INT64_MAX_DIGITS: Final = b"9223372036854775807"
-_INT64_MIN_DIGITS: Final = b"9223372036854775808"
-
 
 # ---------------------------------------------------------------------------------------------- integers
-
-
-def canonical_integer(data: bytes) -> tuple[bool, i64]:
-    """Whether `data` is the one decimal spelling of a signed 64-bit integer, and that integer (or 0)."""
-    size: i64 = len(data)
-    if size == 0 or size > 20:
-        return False, 0
-    byte: i64 = data[0]
-    start: i64 = 0
-    if byte == 45:  # '-'
-        if size == 1:
-            return False, 0
-        start = 1
-        byte = data[1]
-        if byte == 48:
-            return False, 0
-    elif byte == 48:
-        return size == 1, 0
-    digits: i64 = size - start
-    if digits >= 19:
-        if digits > 19:
-            return False, 0
-        if data[start:] > (_INT64_MIN_DIGITS if start == 1 else _INT64_MAX_DIGITS):
-            return False, 0
-    # Accumulated below zero, where the most negative number has room.
-    negated: i64 = 0
-    index: i64 = start
-    while index < size:
-        byte = data[index]
-        if byte < 48 or byte > 57:
-            return False, 0
-        negated = negated * 10 - (byte - 48)
-        index += 1
-    return True, (negated if start == 1 else -negated)
 
 
 def integer_bytes(value: i64) -> i64:
@@ -122,7 +85,7 @@ def _string_bytes(size: i64) -> i64:
 
 def encoded_size(element: bytes) -> i64:
     """Bytes that `element` takes in a listpack."""
-    is_integer, value = canonical_integer(element)
+    is_integer, value = parse_int64(element)
     body: i64 = integer_bytes(value) if is_integer else _string_bytes(len(element))
     return body + _backlen_bytes(body)
 
@@ -172,7 +135,7 @@ def _write_backlen(writer: BytesWriter, size: i64) -> None:
 
 def write_element(writer: BytesWriter, element: bytes) -> None:
     """Append one entry: integer-looking elements as integers, others as strings."""
-    is_integer, value = canonical_integer(element)
+    is_integer, value = parse_int64(element)
     if is_integer:
         write_integer(writer, value)
         return
@@ -495,7 +458,7 @@ def find(lp: bytes, start_pos: i64, element: bytes, skip: i64) -> i64:
     """Position of the first entry equal to `element`, looking at every (`skip` + 1)th from `start_pos` on."""
     if start_pos < 0:
         return -1
-    is_integer, value = canonical_integer(element)
+    is_integer, value = parse_int64(element)
     size: i64 = len(element)
     body: i64 = integer_bytes(value) if is_integer else _string_bytes(size)
     end: i64 = len(lp) - 1
@@ -544,7 +507,7 @@ def remove_equal(lp: bytes, element: bytes, skip: i64, n: i64) -> bytes:
 def equals_at(lp: bytes, pos: i64, element: bytes) -> bool:
     """Whether the entry at `pos` is equal to `element`."""
     if is_integer_at(lp, pos):
-        is_integer, value = canonical_integer(element)
+        is_integer, value = parse_int64(element)
         return is_integer and integer_at(lp, pos) == value
     start: i64 = string_start(lp, pos)
     size: i64 = len(element)

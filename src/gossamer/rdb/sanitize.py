@@ -10,7 +10,7 @@ from librt.strings import read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64
 
-from gossamer.base.numbers import NotANumber, parse_double
+from gossamer.base.numbers import NotANumber, parse_double, parse_int64
 from gossamer.datatypes import listpack
 
 _SLOTS: Final = 4096
@@ -98,7 +98,7 @@ def _signature(lp: bytes, position: i64) -> i64:
     stop = listpack.string_end(lp, position)
     size = stop - start
     if size <= 20:
-        found, value = listpack.canonical_integer(lp[start:stop])
+        found, value = parse_int64(lp[start:stop])
         if found:
             return value
     if start + 8 <= len(lp):
