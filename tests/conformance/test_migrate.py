@@ -330,9 +330,7 @@ def counted(client: WireClient) -> Iterator[list[int]]:
     found.append(look())
 
 
-def test_connections_are_counted_and_closed_when_idle(
-    servers: ServerPool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connections_are_counted(servers: ServerPool) -> None:
     target = ScriptedServer([[OK] * 2])
     with server_of(servers, "gossamer", "redis:7.0").server.client() as client:
         client.call("SET", "k", "v")
