@@ -10,6 +10,7 @@ import pytest
 from gossamer.engine.config import Config
 from gossamer.server.connection import TlsError
 from gossamer.server.tls import TlsTransport, client_context, is_wanted, server_context
+from support.servers import ServerAbsent, free_port, start_gossamer, start_peer
 
 if shutil.which("openssl") is None:
     pytest.skip("openssl is absent", allow_module_level=True)
@@ -216,3 +217,31 @@ def test_without_client_authentication_no_authority_is_needed(certificates):
 
 def test_nothing_wants_tls_by_default():
     assert not is_wanted(Config())
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("direction", ["to the real server", "from the real server"])
+def test_keys_move_over_tls_where_the_cluster_speaks_it(certificates, direction):
+    try:
+        started = []
+        ports = [free_port(), free_port()]
+        for start, port in zip((start_gossamer, start_peer), ports, strict=True):
+            files = [("cert", "server.crt"), ("key", "server.key"), ("ca-cert", "ca.crt")]
+            words = [
+                word for name, file in files for word in (f"--tls-{name}-file", str(certificates / file))
+            ]
+            started.append(start("valkey:8.0", "--tls-port", str(port), "--tls-cluster", "yes", *words))
+        order = 1 if direction == "to the real server" else -1
+        source, target = started[::order]
+        with source.client() as client, target.client() as there:
+            client.call("SET", "k", "v" * 100_000)
+            reply = client.call("MIGRATE", "127.0.0.1", ports[::order][1], "k", 0, 3000)
+            assert reply.raw == b"+OK\r\n"
+            assert there.call("STRLEN", "k").value == 100_000
+            client.call("SET", "k", "v")
+            assert client.call("MIGRATE", "127.0.0.1", target.port, "k", 0, 300).is_error
+    except ServerAbsent as absent:
+        pytest.skip(f"{absent} is absent")
+    finally:
+        for server in started:
+            server.stop()
