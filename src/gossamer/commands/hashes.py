@@ -336,7 +336,7 @@ def hrandfield(session: Session, argv: list[bytes]) -> None:
         return
     count = -count
     start_pairs(session, count, with_values)
-    while count > 0:
+    while count > 0 and not session.is_reply_unwanted():
         chunk: i64 = count if count < _CHUNK else _CHUNK
         reply_pairs(session, value.random_pairs(session.rng, chunk), with_values)
         count -= chunk

@@ -240,8 +240,7 @@ def flushall(session: Session, argv: list[bytes]) -> None:
     for database in session.keyspace.databases:
         empty_database(session, database)
     session.listener.on_flushed_all()
-    session.state.dirty += 1
-    session.propagate(argv)
+    session.propagate(argv)  # also where there was nothing to flush
     session.reply.ok()
 
 

@@ -35,6 +35,14 @@ class Session:
         # While a blocked command runs again as Redis 7.0 does it: the one key that may serve it.
         self.ready_key: bytes | None = None
 
+    def is_script(self) -> bool:
+        """Whether a script calls."""
+        return False
+
+    def is_reply_unwanted(self) -> bool:
+        """Whether the client is to be closed for all that it has not read: a long reply may end here."""
+        return False
+
     def changed(self, key: bytes, event_class: i64, event: bytes) -> None:
         """Say that `key` of the selected database changed: the one way to write.
 

@@ -256,7 +256,7 @@ def srandmember(session: Session, argv: list[bytes]) -> None:
         return
     count = -count
     reply.array(count)
-    while count > 0:
+    while count > 0 and not session.is_reply_unwanted():
         chunk: i64 = count if count < _CHUNK else _CHUNK
         reply.bulks(value.random_members(session.rng, chunk))
         count -= chunk

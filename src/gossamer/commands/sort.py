@@ -184,7 +184,7 @@ def chosen_elements(session: Session, key: bytes, request: SortRequest) -> list[
     if isinstance(value, ZSet) and value.packed() is not None:
         value.become_large()  # Redis sorts by the large form, and keeps it
         session.db.store(key, value)
-    if request.unsorted and isinstance(value, Set) and request.store is not None:
+    if request.unsorted and isinstance(value, Set) and (request.store is not None or session.is_script()):
         elements.sort(reverse=request.descending)
     elif request.unsorted:
         if request.descending and not isinstance(value, Set):

@@ -109,6 +109,9 @@ def parse_read_options(session: Session, argv: list[bytes], grouped: bool) -> Re
         word = argv[i].upper()
         more: i64 = size - i - 1
         if word == b"BLOCK" and more > 0:
+            if session.limits.compat < 72 and session.is_script():
+                name = argv[0].partition(b"\0")[0]
+                raise CommandError(b"ERR " + name + b" command is not allowed with BLOCK option from scripts")
             i += 1
             options.timeout_ms = parse_block_ms(session, argv[i])
             options.blocks = True

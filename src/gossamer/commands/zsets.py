@@ -340,6 +340,8 @@ def reply_repeating_sample(session: Session, zset: ZSet, count: i64, with_scores
     nested = with_scores and reply.protocol == 3
     reply.array(2 * count if with_scores and not nested else count)
     while count > 0:
+        if count & 1023 == 0 and session.is_reply_unwanted():
+            return
         drawn: i64 = session.rng.below(length)
         if not packed:
             members.clear()

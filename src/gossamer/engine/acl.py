@@ -325,7 +325,7 @@ class Acl:
 
     def open_user(self) -> User:
         """The default user as it is at first: no password, everything allowed."""
-        user = User(DEFAULT_USER, self.catalogue, True)
+        user = User(DEFAULT_USER, self.catalogue, self.all_channels_at_first)
         for rule in (b"+@all", b"~*", b"&*", b"on", b"nopass"):
             user.apply(rule)
         return user

@@ -59,8 +59,12 @@ class ClientDoor:
         return 0
 
     def input_bytes(self) -> i64:
-        """Bytes of requests that are buffered."""
+        """Bytes of requests that are buffered; of those that run now as well."""
         return 0
+
+    def is_over_output_limit(self) -> bool:
+        """Whether so many replies wait that the connection is to be closed without them."""
+        return False
 
 
 class Watch:
@@ -128,6 +132,12 @@ class Client(Session):
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.shard_channels: dict[bytes, None] = {}
+
+    def is_script(self) -> bool:
+        return self.engine.scripts.client is self
+
+    def is_reply_unwanted(self) -> bool:
+        return self.door.is_over_output_limit()
 
     def spare_push(self, mark: i64, is_message: bool) -> None:
         """Put aside what was pushed since `mark` while a command of this client runs, where that is due.

@@ -137,6 +137,7 @@ def client_pause(client: Client, argv: list[bytes]) -> None:
     engine.paused_until_ms = until_ms
     engine.pause_writes_only = writes_only
     engine.set_gate(GATE_PAUSED, True)
+    engine.state.expiry_paused = True
     client.reply.ok()
 
 

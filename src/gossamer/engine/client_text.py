@@ -3,7 +3,7 @@
 from mypy_extensions import i64
 
 from gossamer.engine.client import Client
-from gossamer.engine.client_memory import client_bytes
+from gossamer.engine.client_memory import client_bytes, request_bytes
 
 
 def client_type(client: Client) -> bytes:
@@ -68,7 +68,7 @@ def client_line(client: Client, now_us: i64) -> bytes:
     fields += [
         (b"qbuf", buffered),
         (b"qbuf-free", max(0, 16384 - int(buffered))),
-        (b"argv-mem", 0),
+        (b"argv-mem", 0 if client.blocked_argv is None else request_bytes(client.blocked_argv)),
         (b"multi-mem", client.queued_bytes),
         (b"rbs", 16384),
         (b"rbp", pending),

@@ -91,6 +91,7 @@ def reset_statistics(engine: Engine) -> None:
     state.expired_stale_percent = 0.0
     state.expired_time_cap_reached = 0
     state.evicted_keys = 0
+    state.lazyfree.freed_objects = 0
     for command in engine.commands.values():
         reset_command(command)
         for subcommand in command.subcommands.values():
@@ -186,6 +187,7 @@ class EngineSettings:
         acl = self.engine.acl
         acl.log.set_max_len(self.config.number("acllog-max-len"))
         acl.all_channels_at_first = self.config.choice("acl-pubsub-default") == b"allchannels"
+        acl.default.all_channels_at_first = acl.all_channels_at_first
 
 
 def connect_config(engine: Engine, config: Config) -> None:

@@ -36,7 +36,17 @@ def value_of(client: Client, key: bytes) -> bytes | Value:
 
 
 def debug_object(client: Client, argv: list[bytes]) -> None:
-    """DEBUG OBJECT key; `fast`, since Valkey 8.0, leaves out what takes time."""
+    """DEBUG OBJECT key; `fast`, since Valkey 8.0, leaves out what takes time. A key that is due is shown as it is."""
+    state = client.state
+    before = (state.expires_now, state.hides_expired, state.expiry_paused)
+    state.expires_now = state.hides_expired = state.expiry_paused = False
+    try:
+        describe_object(client, argv)
+    finally:
+        state.expires_now, state.hides_expired, state.expiry_paused = before
+
+
+def describe_object(client: Client, argv: list[bytes]) -> None:
     key = argv[2]
     value = value_of(client, key)
     encoding = client.db.encoding(key)

@@ -25,6 +25,9 @@ class WriteFeed:
     def begin(self) -> None:
         """What is fed up to `end` belongs together (MULTI)."""
 
+    def select(self, db_index: i64) -> None:
+        """What is told next concerns this database. 7.0 says so before MULTI, later versions after it."""
+
     def feed(self, db_index: i64, argv: list[bytes]) -> None:
         """A command that ran in a database. argv may be shared: it is not to be changed."""
 

@@ -248,7 +248,7 @@ class Engine(KeyspaceListener):
         self.call(client, command, argv)
         if client.block_keys is not None:
             self.start_blocking(client, command, argv)
-        if self.blocking.ready:
+        if self.blocking.ready and self.call_depth == 0:
             self.serve_ready()
 
     def execute_muted(self, client: Client, argv: list[bytes]) -> None:
@@ -497,6 +497,7 @@ class Engine(KeyspaceListener):
     def end_pause(self) -> None:
         """Run what waited for the end of CLIENT PAUSE, in order."""
         self.paused_until_ms = 0
+        self.state.expiry_paused = False
         self.set_gate(GATE_PAUSED, False)
         waiting = self.paused_clients
         self.paused_clients = []

@@ -17,7 +17,7 @@ POLICIES: Final = (b"flush", b"append", b"replace")
 
 def call_function(client: Client, argv: list[bytes], read_only: bool) -> None:
     functions = client.engine.functions
-    if argv[1] not in functions.functions:
+    if argv[1].lower() not in functions.functions:
         raise CommandError(b"ERR Function not found")
     count: i64 = integer_argument_or(argv[2], b"ERR Bad number of keys provided")
     if count > len(argv) - 3:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError, CorruptError
+from gossamer.base.quoting import split_arguments
 from gossamer.engine.lua import LuaWorld, ScriptError
 from gossamer.engine.scripting import FLAG_NAMES, NO_WRITES, WRITES_IN_RO, EngineLuaHost, Registrar, Scripts
 from gossamer.rdb.functions import dump_functions, restore_functions
@@ -88,6 +89,11 @@ def is_name(name: bytes) -> bool:
     return True
 
 
+def lowered(library: Library) -> set[bytes]:
+    """The names of a library's functions, as they are told apart from those of others."""
+    return {name.lower() for name in library.functions}
+
+
 def read_metadata(code: bytes) -> tuple[bytes, bytes]:
     """Name of the library and what Lua is to compile, from `#!lua name=...`; raises CommandError."""
     if not code.startswith(b"#!"):
@@ -95,8 +101,10 @@ def read_metadata(code: bytes) -> tuple[bytes, bytes]:
     end = quoted(code).find(b"\n")
     if end == -1:
         raise CommandError(b"ERR Invalid library metadata")
-    words = code[2:end].split()
-    engine = words[0] if words else b""
+    words = split_arguments(code[:end])
+    if not words:
+        raise CommandError(b"ERR Invalid library metadata")
+    engine = words[0][2:]
     name: bytes | None = None
     for word in words[1:]:
         if not word.lower().startswith(b"name="):
@@ -121,7 +129,7 @@ class Functions:
         self.engine: Engine = engine
         self.scripts: Scripts = scripts
         self.libraries: dict[bytes, Library] = {}
-        self.functions: dict[bytes, Function] = {}
+        self.functions: dict[bytes, Function] = {}  # by name in lower case
         self.codes: list[bytes] = []
         self.registrar: LibraryRegistrar = LibraryRegistrar()
         self.made: LuaWorld | None = None
@@ -148,8 +156,9 @@ class Functions:
         if old is not None and not replace:
             raise CommandError(b"ERR Library '" + name + b"' already exists")
         library = self.compile(name, code, body)
+        replaced = lowered(old) if old is not None else set()
         for function in library.functions:
-            if function in self.functions and (old is None or function not in old.functions):
+            if function.lower() in self.functions and function.lower() not in replaced:
                 raise CommandError(b"ERR Function " + function + b" already exists")
         self.put(library)
         return name
@@ -179,14 +188,15 @@ class Functions:
         if library.name in self.libraries:
             self.remove(library.name)
         self.libraries[library.name] = library
-        self.functions.update(library.functions)
+        for function in library.functions.values():
+            self.functions.setdefault(function.name.lower(), function)
         self.codes.append(library.code)
 
     def remove(self, name: bytes) -> None:
         library = self.libraries.pop(name, None)
         if library is None:
             raise CommandError(b"ERR Library not found")
-        for function in library.functions:
+        for function in lowered(library):
             del self.functions[function]
         self.codes.remove(library.code)
 
@@ -225,14 +235,14 @@ class Functions:
                 raise CommandError(b"ERR Library " + name + b" already exists")
             arriving[name] = self.compile(name, code, body)
             for function in arriving[name].functions:
-                if function in names:
+                if function.lower() in names:
                     raise CommandError(b"ERR Function " + function + b" already exists")
-                names.add(function)
+            names |= lowered(arriving[name])
         if policy != b"flush":
             for library in self.libraries.values():
                 if library.name not in arriving:
                     for function in library.functions:
-                        if function in names:
+                        if function.lower() in names:
                             raise CommandError(b"ERR Function " + function + b" already exists")
         else:
             for name in list(self.libraries):
@@ -244,8 +254,8 @@ class Functions:
 
     def call(self, caller: Client, argv: list[bytes], keys_count: i64, read_only: bool) -> None:
         """Run a function for a client and write its reply; argv: FCALL, its name, number of keys, keys, arguments."""
-        name = argv[1]
-        function = self.functions[name]
+        function = self.functions[argv[1].lower()]
+        name = function.name
         if read_only and function.flags & NO_WRITES == 0:
             raise CommandError(WRITES_IN_RO)
         scripts = self.scripts

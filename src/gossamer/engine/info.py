@@ -35,6 +35,26 @@ class EngineFacts(InfoSource):
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
+    def add_scripting(self, facts: Facts) -> None:
+        """Scripts and functions: how many, the runtimes in which they live, and what is kept of their sources."""
+        scripts, functions = self.engine.scripts, self.engine.functions
+        eval_bytes = scripts.memory_bytes()
+        functions_bytes = functions.memory_bytes()
+        sources_bytes = int(scripts.cached_bytes)
+        library_bytes = sum([len(code) for code in functions.codes])
+        facts[b"used_memory_lua"] = facts[b"used_memory_vm_eval"] = eval_bytes
+        facts[b"used_memory_lua_human"] = human_bytes(eval_bytes)
+        facts[b"used_memory_scripts_eval"] = sources_bytes
+        facts[b"number_of_cached_scripts"] = len(scripts.known)
+        facts[b"number_of_functions"] = len(functions.functions)
+        facts[b"number_of_libraries"] = len(functions.libraries)
+        facts[b"used_memory_vm_functions"] = functions_bytes
+        facts[b"used_memory_vm_total"] = eval_bytes + functions_bytes
+        facts[b"used_memory_vm_total_human"] = human_bytes(eval_bytes + functions_bytes)
+        facts[b"used_memory_functions"] = library_bytes
+        facts[b"used_memory_scripts"] = sources_bytes + library_bytes
+        facts[b"used_memory_scripts_human"] = human_bytes(sources_bytes + library_bytes)
+
     def add_facts(self, facts: Facts) -> None:
         engine = self.engine
         state = engine.state
@@ -50,12 +70,19 @@ class EngineFacts(InfoSource):
         facts[b"lru_clock"] = (engine.now_us // 1_000_000) & 0xFFFFFF
         facts[b"hz"] = facts[b"configured_hz"] = engine.config.number("hz")
         facts[b"maxclients"] = engine.config.number("maxclients")
+        self.add_scripting(facts)
         facts[b"config_file"] = engine.config.config_file
         if engine.limits.compat >= 80:
             facts[b"availability_zone"] = engine.config.text("availability-zone")
         facts[b"eventloop_cycles"] = statistics.loop_cycles
         facts[b"connected_clients"] = len(engine.clients)
-        facts[b"blocked_clients"] = len(engine.blocking.clients)
+        facts[b"blocked_clients"] = len(engine.blocking.clients) + len(engine.paused_clients)
+        facts[b"client_recent_max_input_buffer"] = max(
+            [int(statistics.input_buffer_peak), *statistics.input_buffer_peaks]
+        )
+        facts[b"client_recent_max_output_buffer"] = max(
+            [int(statistics.output_buffer_peak), *statistics.output_buffer_peaks]
+        )
         facts[b"clients_in_timeout_table"] = sum(
             [1 for client in engine.blocking.clients.values() if client.blocked_until_ms]
         )

@@ -41,7 +41,7 @@ def says_no_writes(engine: Engine, command: Command, argv: list[bytes]) -> bool:
     """Whether a request runs a script that promises not to write."""
     flags: i64 = COMPATIBLE
     if command.name == b"fcall":
-        function = engine.functions.functions.get(argv[1])
+        function = engine.functions.functions.get(argv[1].lower())
         if function is not None:
             flags = function.flags
     elif command.name == b"evalsha":

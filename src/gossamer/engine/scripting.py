@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
+from gossamer.base.quoting import split_arguments
 from gossamer.commands.arguments import integer_argument
 from gossamer.commands.table import DENYOOM, NOSCRIPT, WRITE
 from gossamer.engine.acl_access import refusal_in_script
@@ -71,6 +72,7 @@ VALKEY_TEXTS: Final = {
     WRONG_ARITY: b"-ERR Wrong number of args calling command from script\r\n",
 }
 READ_ONLY: Final = b"-ERR Write commands are not allowed from read-only scripts.\r\n"
+REPLICATED_READS: Final = frozenset((b"publish", b"spublish", b"pfcount"))  # replicas may hear of them
 NOT_RUNNING: Final = b"NOTBUSY No scripts in execution right now."
 UNKILLABLE: Final = (
     b"UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the "
@@ -352,9 +354,9 @@ class Scripts:
         if flags & NOSCRIPT and not engine.debug.noscript_lifted:
             return NOT_ALLOWED
         client = self.client
+        if running.flags & NO_WRITES and (flags & WRITE or command.name in REPLICATED_READS):
+            return READ_ONLY
         if flags & WRITE:
-            if running.flags & NO_WRITES:
-                return READ_ONLY
             refusal = engine.hooks.disk_error()
             if refusal is not None:
                 return b"-" + refusal + b"\r\n"
@@ -470,7 +472,9 @@ def read_first_line(body: bytes) -> tuple[i64, bytes]:
     end = quoted(body).find(b"\n")
     if end == -1:
         raise CommandError(b"ERR Invalid script shebang")
-    words = body[:end].split()
+    words = split_arguments(body[:end])
+    if not words:
+        raise CommandError(b"ERR Invalid engine in script shebang")
     if words[0] != b"#!lua":
         raise CommandError(b"ERR Unexpected engine in script shebang: " + words[0])
     flags: i64 = 0

@@ -15,6 +15,7 @@ from gossamer.commands.table import Command
 HISTOGRAM_SLOTS: Final = 1408
 ERROR_KINDS_MAX: Final = 128
 SAMPLES: Final = 16
+PEAK_SECONDS: Final = 8
 
 
 def histogram_slot(value_us: i64) -> i64:
@@ -111,9 +112,20 @@ class Statistics:
         self.error_replies: i64 = 0
         self.errors: dict[bytes, i64] = {}
         self.peak_bytes: i64 = 0
+        self.input_buffer_peak: i64 = 0  # the largest of any client since the second began
+        self.output_buffer_peak: i64 = 0
+        self.input_buffer_peaks: list[int] = []  # of the last PEAK_SECONDS
+        self.output_buffer_peaks: list[int] = []
         self.operations: Meter = Meter()
         self.input: Meter = Meter()
         self.output: Meter = Meter()
+
+    def end_second(self) -> None:
+        """Keep the buffers' maxima of the second that is over for a while."""
+        self.input_buffer_peaks = [*self.input_buffer_peaks, int(self.input_buffer_peak)][-PEAK_SECONDS:]
+        self.output_buffer_peaks = [*self.output_buffer_peaks, int(self.output_buffer_peak)][-PEAK_SECONDS:]
+        self.input_buffer_peak = 0
+        self.output_buffer_peak = 0
 
     def note_error(self, out: BytesWriter, mark: i64) -> None:
         """Count the error reply that stands at `mark` of a reply buffer, by its first word."""

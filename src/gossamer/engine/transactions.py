@@ -74,15 +74,9 @@ def exec_command(client: Client, argv: list[bytes]) -> None:
 
 def watched_key_expired(client: Client) -> bool:
     """Whether a watched key was alive when it was watched and its time is over now."""
-    now_ms: i64 = client.state.now_ms
+    watches = client.engine.watches
     for watched in client.watches:
-        table = client.keyspace.databases[watched.db_index].table
-        if (
-            not watched.was_expired
-            and table.find(watched.key)
-            and table.at_expire != 0
-            and table.at_expire < now_ms
-        ):
+        if not watched.was_expired and watches.is_stale(watched.db_index, watched.key):
             return True
     return False
 

@@ -27,10 +27,7 @@ class Watches:
             if known.key == key and known.db_index == db_index:
                 return
         table = client.db.table
-        expired: bool = (
-            table.find(key) and table.at_expire != 0 and table.at_expire < self.keyspace.state.now_ms
-        )
-        watch = Watch(client, db_index, key, expired)
+        watch = Watch(client, db_index, key, self.is_stale(db_index, key))
         client.watches.append(watch)
         room = self.rooms[db_index]
         line = room.get(key)
@@ -39,6 +36,11 @@ class Watches:
         else:
             line.append(watch)
         self.count += 1
+
+    def is_stale(self, db_index: i64, key: bytes) -> bool:
+        """Whether a key is still there although its time is over."""
+        table = self.keyspace.databases[db_index].table
+        return table.find(key) and table.at_expire != 0 and table.at_expire < self.keyspace.state.now_ms
 
     def forget(self, client: Client) -> None:
         """Forget every key that the client watches."""
@@ -64,10 +66,23 @@ class Watches:
             watch.client.watch_dirty = True
 
     def touch_all(self, db_index: i64, other: i64) -> None:
-        """A database is about to be emptied (other < 0) or exchanged with another: watched keys change."""
+        """A database is about to be emptied (other < 0) or exchanged with another: watched keys change.
+
+        A key whose time was over counts as absent: that it goes, or comes, changes nothing for who watches it.
+        """
         databases = self.keyspace.databases
         for key, line in self.rooms[db_index].items():
-            there: bool = databases[db_index].table.find(key)
-            if there or (other >= 0 and databases[other].table.find(key)):
-                for watch in line:
+            here: bool = databases[db_index].table.find(key)
+            comes: bool = other >= 0 and databases[other].table.find(key)
+            if not here and not comes:
+                continue
+            comes_stale: bool = comes and self.is_stale(other, key)
+            for watch in line:
+                if watch.was_expired and not comes:
+                    watch.was_expired = False
+                elif watch.was_expired and comes_stale:
+                    continue
+                elif not watch.was_expired and not here and comes_stale:
+                    watch.was_expired = True
+                else:
                     watch.client.watch_dirty = True

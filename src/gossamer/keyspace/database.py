@@ -91,6 +91,8 @@ class Database:
     def meet_expired(self, key: bytes) -> bool:
         """What becomes of the due entry found last: removed, hidden, or treated as live."""
         state = self.state
+        if state.expiry_paused:
+            return False
         if state.expires_now:
             self.expire_found(key)
             self.table.find(key)  # an insertion may follow

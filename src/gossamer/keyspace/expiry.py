@@ -70,7 +70,7 @@ class ExpireCycle:
         """Go on with the databases where the last slice stopped, for about budget_us."""
         state = self.keyspace.state
         self.more = False
-        if not state.expires_now:
+        if not state.expires_now or state.expiry_paused:
             return
         databases = self.keyspace.databases
         until_us: i64 = self.clock.now_us() + budget_us

@@ -34,6 +34,7 @@ class KeyspaceState:
         self.touches: bool = True  # reads renew the access field (off for CLIENT NO-TOUCH)
         # A due key is removed when it is met. Off on a replica and while loading, where the primary decides:
         # then due keys are hidden, or (so that the primary's own stream finds them) still there.
+        self.expiry_paused: bool = False  # CLIENT PAUSE: what is due is hidden and stays
         self.expires_now: bool = True
         self.hides_expired: bool = True
         self.lazyfree: LazyFree = LazyFree()

@@ -233,11 +233,13 @@ class AppendOnlyFile(WriteFeed):
             return
         if self.with_timestamps:
             self.note_time()
-        out = self.out
-        if db_index != self.database:
+        self.select(db_index)
+        write_command(self.out, argv)
+
+    def select(self, db_index: i64) -> None:
+        if db_index != self.database and self.file is not None:
             self.database = db_index
-            write_command(out, [_SELECT, b"%d" % db_index])
-        write_command(out, argv)
+            write_command(self.out, [_SELECT, b"%d" % db_index])
 
     def note_time(self) -> None:
         """Say what time it is, where the second is another than the one told last."""

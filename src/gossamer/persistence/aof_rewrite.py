@@ -465,8 +465,11 @@ class Rewrites:
 
     # -- on and off ---------------------------------------------------------------------------------------
 
-    def turn_on(self) -> bool:
-        """CONFIG SET appendonly yes: what is there goes into a base first. False where that cannot begin."""
+    def turn_on(self, in_transaction: bool) -> bool:
+        """CONFIG SET appendonly yes: what is there goes into a base first. False where that cannot begin.
+
+        Amid a transaction the base would hold a part of it, so it has to wait.
+        """
         self.cancel()
         self.state = FIRST_REWRITE
         if self.other_child_active:
@@ -474,6 +477,12 @@ class Rewrites:
             self.log.notice(
                 "AOF was enabled but there is already another background operation. An AOF background was scheduled "
                 "to start when possible."
+            )
+            return True
+        if in_transaction:
+            self.scheduled = True
+            self.log.notice(
+                "AOF was enabled during a transaction. An AOF background was scheduled to start when possible."
             )
             return True
         if self.start():

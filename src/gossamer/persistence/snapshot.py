@@ -298,9 +298,7 @@ class Snapshots(SnapshotDoor):
         """Give up a snapshot under way; where there are save points, write the empty data set at once."""
         self.cancel_background()
         if self.config.save_points():
-            dirty = self.content.keyspace.state.dirty
             self.save()
-            self.content.keyspace.state.dirty = dirty
 
     def cancel_background(self) -> None:
         """End a snapshot that is under way (a last save at shutdown, a full synchronisation)."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.errors import GossamerError, ProtocolError
-from gossamer.engine.client import GATE_LARGE_REQUEST, Client, ClientDoor
+from gossamer.engine.client import GATE_AUTHENTICATION, GATE_LARGE_REQUEST, Client, ClientDoor
 from gossamer.engine.engine import Engine
 from gossamer.resp.parser import RequestParser
 from gossamer.server.poller import READ, WRITE
@@ -52,6 +52,7 @@ class Transport:
 
 EARLY_FLUSH_BYTES: Final = 1 << 20
 READ_BYTES: Final = 16384
+FREE_REPLY_BYTES: Final = 16384  # never too much at once: the real servers keep it within the client
 SMALL_READ_BYTES: Final = 980
 SMALL_READS: Final = 8  # in a row, before reads become small
 # Bound once: looking a name up in a module costs as much as a short request.
@@ -95,7 +96,12 @@ class ConnectionDoor(ClientDoor):
         return self.connection.unsent_size
 
     def input_bytes(self) -> i64:
-        return self.connection.parser.buffered_bytes()
+        connection = self.connection
+        taken: i64 = connection.parser.position if connection.processing else 0
+        return connection.parser.buffered_bytes() + taken
+
+    def is_over_output_limit(self) -> bool:
+        return self.connection.is_over_output_limit()
 
 
 @final
@@ -145,7 +151,10 @@ class Connection(Endpoint):
         engine.statistics.input_bytes += size
         engine.statistics.reads_processed += 1
         self.parser.feed(data)
-        if self.parser.buffered_bytes() >= engine.large_requests.watch_above:
+        buffered: i64 = self.parser.buffered_bytes()
+        if buffered > engine.statistics.input_buffer_peak:
+            engine.statistics.input_buffer_peak = buffered
+        if buffered >= engine.large_requests.watch_above:
             client.gate |= GATE_LARGE_REQUEST
         elif client.gate & GATE_LARGE_REQUEST:
             client.gate &= ~GATE_LARGE_REQUEST
@@ -189,9 +198,12 @@ class Connection(Endpoint):
                         break
                 if not parser.authenticated:
                     parser.authenticated = client.authenticated
-                if i64(len(reply.out)) > EARLY_FLUSH_BYTES:
-                    self.loop.hooks.before_flush()  # no reply leaves before what it promises is durable
-                    self.flush()
+                if i64(len(reply.out)) > self.loop.reply_watch_bytes:
+                    if self.is_over_output_limit():
+                        break
+                    if i64(len(reply.out)) > EARLY_FLUSH_BYTES:
+                        self.loop.hooks.before_flush()  # no reply leaves before what it promises is durable
+                        self.flush()
                     if self.closed:
                         break
         except ProtocolError as error:
@@ -222,7 +234,12 @@ class Connection(Endpoint):
         client = self.client
         out = client.reply.out
         size: i64 = len(out)
+        if size > self.loop.reply_watch_bytes and self.is_over_output_limit():
+            self.loop.close_over_limit(self)
+            return
         if size > 0:
+            if size > self.engine.statistics.output_buffer_peak:
+                self.engine.statistics.output_buffer_peak = size
             data = out.getvalue()
             out.truncate(0)
             if size > 4 * EARLY_FLUSH_BYTES:
@@ -234,6 +251,16 @@ class Connection(Endpoint):
             self.send(data)
         if client.close_after_reply and not self.unsent:
             self.close()
+
+    def is_over_output_limit(self) -> bool:
+        """Whether the replies gathered now are too many: then the next flush() closes the connection instead.
+
+        Replies to a client that has not logged in count only once the kernel refuses them.
+        """
+        pending: i64 = i64(len(self.client.reply.out))
+        if pending <= FREE_REPLY_BYTES or self.client.gate & GATE_AUTHENTICATION:
+            return False
+        return self.loop.hooks.output_limit_reached(self.client, pending + self.unsent_size)
 
     def send(self, data: bytes) -> None:
         """Give bytes to the kernel, or keep what it does not take."""

@@ -110,6 +110,7 @@ class Cron:
     def each_second(self, now_us: i64) -> None:
         """Idle clients, soft limits of output buffers, buffers' memory."""
         self.memory.measure_clients()
+        self.engine.statistics.end_second()
         hooks = self.loop.hooks
         for client in list(self.engine.clients.values()):
             if client.soft_limit_since_us != 0:

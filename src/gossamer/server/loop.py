@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from gossamer.engine.client import Client
 from gossamer.engine.engine import Engine
-from gossamer.server.connection import Connection, Endpoint
+from gossamer.server.connection import EARLY_FLUSH_BYTES, Connection, Endpoint
 from gossamer.server.poller import READ, Poller
 
 NEVER_US: Final = 1 << 62
@@ -57,6 +57,7 @@ class Loop:
         self.next_due_us: i64 = NEVER_US  # of the earliest timer
         self.resumable: list[Connection] = []
         self.stopped: bool = False
+        self.reply_watch_bytes: i64 = EARLY_FLUSH_BYTES  # a reply that is larger is compared with the limits
 
     def add(self, descriptor: int, endpoint: Endpoint) -> None:
         """Call endpoint.on_readable() whenever the descriptor has something to read."""
@@ -99,11 +100,15 @@ class Loop:
         """Close a client whose replies pile up beyond client-output-buffer-limit."""
         pending: i64 = connection.unsent_size + i64(len(connection.client.reply.out))
         if not connection.closed and self.hooks.output_limit_reached(connection.client, pending):
-            self.engine.statistics.output_buffer_limit_disconnections += 1
-            self.note_closing(
-                connection.client, "scheduled to be closed ASAP for overcoming of output buffer limits."
-            )
-            connection.close()
+            self.close_over_limit(connection)
+
+    def close_over_limit(self, connection: Connection) -> None:
+        """Close a client for its unread replies, which are dropped."""
+        self.engine.statistics.output_buffer_limit_disconnections += 1
+        self.note_closing(
+            connection.client, "scheduled to be closed ASAP for overcoming of output buffer limits."
+        )
+        connection.close()
 
     def run(self) -> None:
         """Turn until stop()."""

@@ -281,7 +281,7 @@ class Persistence:
         rewrites = self.rewrites
         if wanted and rewrites.state == OFF:
             rewrites.other_child_active = self.snapshots.in_background()
-            if not rewrites.turn_on():
+            if not rewrites.turn_on(self.engine.call_depth > 0):
                 raise ConfigError("Unable to turn on AOF. Check server logs.")
             self.engine.feeds.append(self.aof)
         elif not wanted and rewrites.state != OFF:

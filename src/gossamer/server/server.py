@@ -27,7 +27,7 @@ from gossamer.engine.info import EngineFacts
 from gossamer.keyspace.eviction import Evictor
 from gossamer.server.clock import SystemClock, SystemDelay
 from gossamer.server.command_table import all_commands
-from gossamer.server.connection import TlsError, Transport
+from gossamer.server.connection import EARLY_FLUSH_BYTES, FREE_REPLY_BYTES, TlsError, Transport
 from gossamer.server.cron import Cron, CronTask
 from gossamer.server.facts import ProcessFacts, new_identity
 from gossamer.server.listening import Listening
@@ -217,6 +217,8 @@ class Server:
 
     def apply_output_limits(self) -> None:
         self.output_limits = [self.config.output_buffer_limit(i) for i in range(3)]
+        limits = [limit for hard, soft, _ in self.output_limits for limit in (hard, soft) if limit]
+        self.loop.reply_watch_bytes = max(FREE_REPLY_BYTES, min([EARLY_FLUSH_BYTES, *limits]))
 
     def apply_keepalive(self) -> None:
         self.tcp_keepalive_s = self.config.number("tcp-keepalive")

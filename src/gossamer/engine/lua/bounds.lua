@@ -17,7 +17,8 @@ local QUANTIFIERS_MAX = 150 -- each is a level of recursion in C
 local COMPARED_MAX = 1e9 -- bytes that a search for a plain string may compare
 local REPLACED_MAX = 1e8 -- bytes that gsub may make
 local REPEATED_MAX = 536870912 -- bytes
-local UNPACKED_MAX = 7997 -- what Lua's stack for C holds
+local UNPACKED_MAX = 7997 -- what Lua's stack for C holds beside three arguments
+local WHOLE_MAX = 7999 -- and beside one
 local SORTED_MAX = 2000 -- elements, which the library orders by itself
 local SHIFTED_MAX = 1e6
 
@@ -302,6 +303,9 @@ function bounds.unpack(...)
   first, last = floor(tonumber(first) or 1), floor(tonumber(last) or #t)
   if first > last then
     return
+  end
+  if first == 1 and last == #t and last <= WHOLE_MAX then
+    return unpack(t)
   end
   if not (last - first < UNPACKED_MAX and first >= -2147483648 and last <= 2147483647) then
     error("too many results to unpack", 2)

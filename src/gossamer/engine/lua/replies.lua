@@ -66,6 +66,13 @@ local function decode(bytes, at)
       end
     end
     return { map = map }, at
+  elseif mark == 124 then -- |, which says something of the reply behind it that scripts do not see
+    at = stop + 2
+    for _ = 1, 2 * tonumber(line) do
+      local _, behind = decode(bytes, at)
+      at = behind
+    end
+    return decode(bytes, at)
   elseif mark == 126 then -- ~
     local set = {}
     at = stop + 2

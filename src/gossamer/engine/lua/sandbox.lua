@@ -69,7 +69,7 @@ local world = {} -- the globals of every script
 local globals_metatable = {
   __index = world,
   __newindex = deny,
-  __metatable = false,
+  __metatable = protect({}),
 }
 local globals = setmetatable({}, globals_metatable)
 behind[globals] = world
