@@ -4,7 +4,7 @@ Owns the clients that wait and the counting of acknowledgements. Must not know: 
 how far the append only file is, as a number that only grows.
 
 Invariants: `Client.last_write` is the position behind the client's last write in what was fed to the append only
-file; whoever stands in `waiting` waits in WAITAOF, or has ceased to since the last serve().
+file; whoever stands in `waiting` waits in WAIT or WAITAOF, or has ceased to since the last serve().
 """
 
 from __future__ import annotations
@@ -53,18 +53,32 @@ class Acknowledgements:
         """1 where this server has the client's writes on its disk."""
         return 1 if self.door.durable_bytes() >= client.last_write else 0
 
-    def replicas(self) -> i64:
-        """How many replicas have the client's writes; a server that stands alone has none."""
-        return 0
+    def note_write(self, client: Client) -> None:
+        """What the client wrote was told to AOF and replicas."""
+        client.last_write = self.door.fed_bytes()
+        client.last_offset = self.engine.replication.offset()
+
+    def replicas(self, client: Client) -> i64:
+        """How many replicas have the client's writes."""
+        return self.engine.replication.count_at(client.last_offset)
+
+    def durable_replicas(self, client: Client) -> i64:
+        """How many replicas have them on their disks."""
+        return self.engine.replication.count_durable_at(client.last_offset)
+
+    def begin_waiting(self, client: Client) -> None:
+        """The client's command is about to wait."""
+        self.waiting.append(client)
+        self.engine.replication.ask()
 
     def answer(self, client: Client, command: Command) -> bool:
         """Write how many there are now; False for a command that does not count any."""
         if command.name == b"wait":
-            client.reply.integer(self.replicas())
+            client.reply.integer(self.replicas(client))
         elif command.name == b"waitaof":
             client.reply.array(2)
             client.reply.integer(self.local(client))
-            client.reply.integer(self.replicas())
+            client.reply.integer(self.durable_replicas(client))
         else:
             return False
         return True
@@ -75,12 +89,20 @@ class Acknowledgements:
         for client in self.waiting:
             command = client.blocked_command
             argv = client.blocked_argv
-            if client.closed or command is None or argv is None or command.name != b"waitaof":
+            if client.closed or command is None or argv is None:
+                continue
+            if command.name == b"wait":
+                if self.replicas(client) >= to_int64(argv[1]):
+                    self.engine.unblock(client, None)
+                else:
+                    still.append(client)
+                continue
+            if command.name != b"waitaof":
                 continue
             wanted: i64 = to_int64(argv[1])
             if wanted > 0 and not self.door.is_on():
                 self.engine.unblock(client, NO_APPEND_ONLY_FILE)
-            elif self.local(client) >= wanted and self.replicas() >= to_int64(argv[2]):
+            elif self.local(client) >= wanted and self.durable_replicas(client) >= to_int64(argv[2]):
                 self.engine.unblock(client, None)
             else:
                 still.append(client)

@@ -111,6 +111,8 @@ class Client(Session):
         self.no_evict: bool = False
         self.accounted_bytes: i64 = 0  # client_memory.py's
         self.last_write: i64 = 0  # what was fed to the append only file ended here then
+        self.is_replica: bool = False  # it has asked for the stream of writes
+        self.last_offset: i64 = 0  # and here in the stream for replicas
         self.can_redirect: bool = False  # CLIENT CAPA redirect: it follows -REDIRECT
         self.monitor: bool = False
         self.soft_limit_since_us: i64 = 0

@@ -7,7 +7,9 @@ from gossamer.engine.client_memory import client_bytes, request_bytes
 
 
 def client_type(client: Client) -> bytes:
-    """`normal` or `pubsub`, as the filters of CLIENT LIST and KILL name it."""
+    """`normal`, `slave` or `pubsub`, as the filters of CLIENT LIST and KILL name it."""
+    if client.is_replica:
+        return b"slave"
     return b"pubsub" if client.is_subscribed() else b"normal"
 
 
@@ -15,6 +17,8 @@ def client_flags(client: Client) -> bytes:
     flags = b""
     if client.monitor:
         flags += b"O"
+    if client.is_replica:
+        flags += b"S"
     if client.is_subscribed():
         flags += b"P"
     if client.queued is not None:

@@ -63,6 +63,7 @@ from gossamer.engine.monitors import Monitors
 from gossamer.engine.pausing import must_pause
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.scripting import Scripts
+from gossamer.engine.replication_door import ReplicationDoor
 from gossamer.engine.snapshot_door import RewriteDoor, SnapshotDoor
 from gossamer.engine.statistics import Statistics, record_latency
 from gossamer.engine.tracking import Tracking
@@ -82,6 +83,7 @@ GATE_MEMORY: Final = 1 << 1  # maxmemory is set
 GATE_DISK_ERROR: Final = 1 << 2  # stop-writes-on-bgsave-error applies
 GATE_PAUSED: Final = 1 << 3
 GATE_MONITORS: Final = 1 << 4
+GATE_REPLICAS: Final = 1 << 12  # fewer hear us than min-replicas-to-write
 GATE_BUSY: Final = 1 << 5  # a slow script runs
 
 NAME_CACHE_MAX: Final = 4096
@@ -140,6 +142,7 @@ class Engine(KeyspaceListener):
         self.client_memory: ClientMemory = ClientMemory(self)
         self.acknowledgements: Acknowledgements = Acknowledgements(self)
         self.functions: Functions = Functions(self, self.scripts)
+        self.replication: ReplicationDoor = ReplicationDoor()
 
     # -- clients ------------------------------------------------------------------------------------------
 
@@ -167,6 +170,7 @@ class Engine(KeyspaceListener):
         self.watch_commands(client, False)
         self.tracking.disable(client)
         self.client_memory.forget(client)
+        self.replication.forget(client)
         self.clients.pop(client.client_id, None)
 
     def set_gate(self, bit: i64, on: bool) -> None:
@@ -347,7 +351,7 @@ class Engine(KeyspaceListener):
             if wrote and self.call_depth == 0 and not self.effects:
                 for feed in self.feeds:
                     feed.feed(db_index, argv)
-                client.last_write = self.acknowledgements.door.fed_bytes()
+                self.acknowledgements.note_write(client)
                 return
         else:
             client.propagated = None
@@ -360,7 +364,7 @@ class Engine(KeyspaceListener):
             self.add_effect(db_index, argv)
         if self.call_depth == 0:
             self.flush_effects(len(self.effects) > 1 and argv[0].lower() not in TOUCHING_ARBITRARY_KEYS)
-            client.last_write = self.acknowledgements.door.fed_bytes()
+            self.acknowledgements.note_write(client)
 
     def add_effect(self, db_index: i64, argv: list[bytes]) -> None:
         self.effects.append(argv)
@@ -441,6 +445,8 @@ class Engine(KeyspaceListener):
             refusal = self.hooks.disk_error()
             if refusal is not None:
                 return self.refuse(client, command, refusal)
+        if self.gate & GATE_REPLICAS and flags & WRITE:
+            return self.refuse(client, command, TOO_FEW_REPLICAS)
         if (
             client.gate & GATE_SUBSCRIBED
             and client.reply.protocol == 2
@@ -698,6 +704,7 @@ class Engine(KeyspaceListener):
         self.set_gate(GATE_MONITORS, bool(self.monitors.clients))
 
 
+TOO_FEW_REPLICAS: Final = b"NOREPLICAS Not enough good replicas to write."
 PUBSUB_CONTEXT: Final = frozenset(
     (
         b"subscribe",

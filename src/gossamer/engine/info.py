@@ -213,10 +213,24 @@ def section_lines(engine: Engine, section: bytes, facts: Facts) -> list[bytes]:
         return keyspace_lines(engine)
     lines: list[bytes] = []
     for field in fields_of(section, int(engine.limits.compat)):
+        if field.name == b"slave*":
+            lines += replica_lines(facts)
+            continue
         value = facts.get(field.name, field.default)
         if value is not None:
             lines.append(field.name + b":" + (value if isinstance(value, bytes) else b"%d" % value))
     return lines
+
+
+def replica_lines(facts: Facts) -> list[bytes]:
+    """slave0, slave1 and so on, as many as there are."""
+    lines: list[bytes] = []
+    while True:
+        name = b"slave%d" % len(lines)
+        text = facts.get(name)
+        if not isinstance(text, bytes):
+            return lines
+        lines.append(name + b":" + text)
 
 
 def wanted_sections(words: list[bytes]) -> list[bytes]:

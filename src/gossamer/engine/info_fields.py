@@ -224,6 +224,8 @@ SECTIONS: Final = {
     b"replication": """
         role master
         connected_slaves 0
+        min_slaves_good_slaves -
+        slave* -
         replicas_waiting_psync 0 80
         master_failover_state no-failover
         master_replid -

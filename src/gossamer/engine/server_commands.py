@@ -18,14 +18,6 @@ def time(client: Client, argv: list[bytes]) -> None:
     client.reply.bulk_integer(now_us % 1_000_000)
 
 
-def role(client: Client, argv: list[bytes]) -> None:
-    """What a server says that stands alone: a master without replicas."""
-    client.reply.array(3)
-    client.reply.bulk(b"master")
-    client.reply.integer(0)
-    client.reply.array(0)
-
-
 def monitor(client: Client, argv: list[bytes]) -> None:
     if client.deny_blocking:
         raise CommandError(b"ERR MONITOR isn't allowed for DENY BLOCKING client")
@@ -130,7 +122,6 @@ def lolwut(client: Client, argv: list[bytes]) -> None:
 
 COMMANDS: Final = (
     Command(b"time", time, 1, "loading stale fast", "", tips=(b"nondeterministic_output",)),
-    Command(b"role", role, 1, "noscript loading stale fast", "admin dangerous"),
     Command(b"monitor", monitor, 1, "admin noscript loading stale", ""),
     Command(b"lolwut", lolwut, -1, "readonly fast", ""),
     Command(b"shutdown", shutdown, -1, "admin noscript loading stale no_multi allow_busy", ""),

@@ -20,10 +20,11 @@ def wait(client: Client, argv: list[bytes]) -> None:
         raise CommandError(NOT_INTEGER)
     timeout_ms: i64 = parse_integer_timeout_ms(argv[2], client.limits.compat, client.state.now_ms)
     acknowledgements = client.engine.acknowledgements
-    if acknowledgements.replicas() >= to_int64(argv[1]) or client.deny_blocking:
-        client.reply.integer(acknowledgements.replicas())
+    if acknowledgements.replicas(client) >= to_int64(argv[1]) or client.deny_blocking:
+        client.reply.integer(acknowledgements.replicas(client))
     else:
         client.block([], timeout_ms)
+        acknowledgements.begin_waiting(client)
 
 
 def waitaof(client: Client, argv: list[bytes]) -> None:
@@ -39,14 +40,16 @@ def waitaof(client: Client, argv: list[bytes]) -> None:
     acknowledgements = client.engine.acknowledgements
     if local > 0 and not acknowledgements.door.is_on():
         raise CommandError(NO_APPEND_ONLY_FILE)
-    met: bool = acknowledgements.local(client) >= local and acknowledgements.replicas() >= replicas
+    met: bool = (
+        acknowledgements.local(client) >= local and acknowledgements.durable_replicas(client) >= replicas
+    )
     if met or client.deny_blocking:
         client.reply.array(2)
         client.reply.integer(acknowledgements.local(client))
-        client.reply.integer(acknowledgements.replicas())
+        client.reply.integer(acknowledgements.durable_replicas(client))
     else:
         client.block([], timeout_ms)
-        acknowledgements.waiting.append(client)
+        acknowledgements.begin_waiting(client)
 
 
 _SHARDS: Final = (b"request_policy:all_shards", b"response_policy:agg_min")

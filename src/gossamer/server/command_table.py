@@ -48,6 +48,7 @@ from gossamer.engine import (
     wait_commands,
 )
 from gossamer.persistence import commands as persistence_commands
+from gossamer.replication import commands as replication_commands
 
 
 def all_commands() -> tuple[Command, ...]:
@@ -89,6 +90,7 @@ def all_commands() -> tuple[Command, ...]:
         *server_commands.COMMANDS,
         *wait_commands.COMMANDS,
         *persistence_commands.COMMANDS,
+        *replication_commands.COMMANDS,
         *dump.COMMANDS,
         *migrate_commands.COMMANDS,
         *client_commands.COMMANDS,

@@ -120,7 +120,9 @@ class Cron:
                     hooks.log_closing(client, "closed for overcoming of output buffer limits.")
                     client.door.close()
                     continue
-            if self.timeout_s and not client.is_subscribed() and client.blocked_command is None:
+            if client.is_subscribed() or client.is_replica:
+                continue
+            if self.timeout_s and client.blocked_command is None:
                 if now_us - client.last_interaction_us > self.timeout_s * 1_000_000:
                     hooks.log_closing(client, "Closing idle client")
                     client.door.close()

@@ -29,7 +29,6 @@ class ProcessFacts(InfoSource):
         self.listeners = listeners
         self.port = port
         self.run_id = run_id
-        self.replication_id = new_identity()
 
     def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
         system = os.uname()
@@ -47,7 +46,6 @@ class ProcessFacts(InfoSource):
         for number, description in enumerate(describe_listeners(self.listeners)):
             facts[b"listener%d" % number] = description
         facts[b"mem_allocator"] = f"cpython-{platform.python_version()}".encode()
-        facts[b"master_replid"] = self.replication_id
         self.add_memory(facts)
         self.add_processor_time(facts)
 

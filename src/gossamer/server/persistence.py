@@ -32,6 +32,8 @@ MISCONF = (
 )
 MISCONF_AOF = b"MISCONF Errors writing to the AOF file: "
 AOF_DIRECTIVES = ("appendfsync", "aof-timestamp-enabled", "aof-checksum-enabled", "no-appendfsync-on-rewrite")
+RELOAD_FAILED = b"ERR Error trying to load the RDB dump, check server logs."
+RELOAD_FAILED_70 = b"ERR Error trying to load the RDB dump"
 SHUTDOWN_REFUSED = b"ERR Errors trying to SHUTDOWN. Check logs."
 
 
@@ -83,6 +85,7 @@ class Persistence:
         self.manifest: Manifest | None = None  # of the append only file that is loaded
         self.loading_since_us: i64 = 0
         self.aof_in_trouble = False
+        self.transfer_runs = False  # a child makes a snapshot for replicas
         self.fail: Callable[[str], None] = self.raise_failure
         self.when_loaded: list[Callable[[], None]] = []
         self.aof.follow()
@@ -242,14 +245,16 @@ class Persistence:
             )
             if loaded is not None:
                 self.snapshots.note_loaded(loaded.report())
-                if not merge:
-                    engine.functions.load_all(loaded.target.functions)
+                if flush:
+                    engine.functions.clear()
+                for code in loaded.target.functions:
+                    engine.functions.load(code, merge)
         except CommandError as refusal:
             self.log.warning(f"DEBUG RELOAD: {refusal.message.decode('utf-8', 'replace')}")
-            return b"ERR Error trying to load the RDB dump, check server logs."
+            return RELOAD_FAILED if engine.limits.compat >= 72 else RELOAD_FAILED_70
         except (CorruptError, OSError) as error:
             self.log.warning(f"DEBUG RELOAD: {error}")
-            return b"ERR Error trying to load the RDB dump, check server logs."
+            return RELOAD_FAILED if engine.limits.compat >= 72 else RELOAD_FAILED_70
         self.log.notice("DB reloaded by DEBUG RELOAD")
         return None
 
@@ -280,7 +285,7 @@ class Persistence:
         wanted = self.config.flag("appendonly")
         rewrites = self.rewrites
         if wanted and rewrites.state == OFF:
-            rewrites.other_child_active = self.snapshots.in_background()
+            rewrites.other_child_active = self.snapshots.in_background() or self.transfer_runs
             if not rewrites.turn_on(self.engine.call_depth > 0):
                 raise ConfigError("Unable to turn on AOF. Check server logs.")
             self.engine.feeds.append(self.aof)
@@ -298,8 +303,8 @@ class Persistence:
 
     def watch_children(self) -> None:
         """Tell each of the two whether the other has a child."""
-        self.rewrites.other_child_active = self.snapshots.in_background()
-        self.snapshots.other_child_active = self.rewrites.in_progress()
+        self.rewrites.other_child_active = self.snapshots.in_background() or self.transfer_runs
+        self.snapshots.other_child_active = self.rewrites.in_progress() or self.transfer_runs
 
     def before_flush(self) -> None:
         """Before replies leave: what was written gets to where the policy promises."""

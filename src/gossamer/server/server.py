@@ -38,6 +38,7 @@ from gossamer.server.migration import MigrationFacts, MigrationTask, SocketTarge
 from gossamer.server.persistence import SHUTDOWN_REFUSED, Persistence
 from gossamer.server.poller import new_poller
 from gossamer.server.process import Launch, grant_descriptors
+from gossamer.server.replication import Replication
 
 DESCRIPTORS_RESERVED: Final = 32
 UNAUTHENTICATED_OUTPUT_BYTES: Final = 17 * 1024  # unread, as the real servers since 2025
@@ -69,6 +70,8 @@ class ServerLoopHooks(LoopHooks):
 
     def before_flush(self) -> None:
         self.server.persistence.before_flush()
+        if self.server.replication.primary.stream.backlog is not None:
+            self.server.replication.before_flush()
 
     def before_wait(self) -> None:
         server = self.server
@@ -118,9 +121,7 @@ class ServerEngineHooks(EngineHooks):
         self.server.restart(gracefully, delay_ms)
 
     def change_replication_id(self) -> None:
-        facts = self.server.facts
-        if facts is not None:
-            facts.replication_id = new_identity()
+        self.server.replication.primary.stream.change_id(new_identity())
 
     def log_notice(self, text: str) -> None:
         self.server.log.notice(text)
@@ -180,6 +181,8 @@ class Server:
         self.launch: Launch | None = None  # of a server that is a process of its own
         self.output_limits: list[tuple[int, int, int]] = []
         self.cron.tasks.append(PersistenceTask(self.persistence))
+        self.replication: Replication = Replication(self.engine, self.loop, self.persistence, log)
+        self.cron.tasks.append(self.replication)
         self.migration_targets: SocketTargets = SocketTargets(config, self.engine.state.rng)
         self.engine.migration_targets = self.migration_targets
         self.engine.info_sources.append(MigrationFacts(self.migration_targets))
@@ -294,6 +297,8 @@ class Server:
 
         One that has not logged in where it must gets no more than UNAUTHENTICATED_OUTPUT_BYTES.
         """
+        if client.is_replica:
+            return False  # server/replication.py judges by what is left of the stream
         if client.gate & GATE_AUTHENTICATION and pending_bytes > UNAUTHENTICATED_OUTPUT_BYTES:
             return True
         hard, soft, seconds = self.output_limits[PUBSUB if client.gate & GATE_SUBSCRIBED else NORMAL]
@@ -378,6 +383,7 @@ class Server:
             client.door.flush()
             client.door.close()
         self.listening.close()
+        self.replication.close()
         self.migration_targets.close_all()
         self.loop.poller.close()
 

@@ -1,0 +1,137 @@
+"""PSYNC, SYNC, REPLCONF and ROLE: what replicas say to their primary, and what it says of them."""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from gossamer.base.errors import CommandError
+from gossamer.base.numbers import is_int64, to_int64
+from gossamer.commands.table import Command
+from gossamer.engine.client import Client
+from gossamer.replication.primary import ONLINE, WITHOUT_DATA, WITHOUT_FUNCTIONS, Primary
+from gossamer.resp.errors import NOT_INTEGER, SYNTAX
+
+PENDING_OUTPUT: Final = b"ERR SYNC and PSYNC are invalid with pending output"
+
+
+def primary_of(client: Client) -> Primary:
+    """This server as a primary."""
+    primary = client.engine.replication
+    if not isinstance(primary, Primary):
+        raise CommandError(b"ERR this server has no replication")
+    return primary
+
+
+def psync(client: Client, argv: list[bytes]) -> None:
+    """PSYNC replicationid offset"""
+    primary = primary_of(client)
+    if len(argv) > 3:
+        raise CommandError(SYNTAX)
+    if len(client.reply.out) > 0 or client.door.unsent_bytes() > 0:
+        raise CommandError(PENDING_OUTPUT)
+    offset: i64 = to_int64(argv[2]) if is_int64(argv[2]) else -1
+    replication_id = argv[1] if offset >= 0 else b"?"
+    primary.synchronize(client, replication_id, offset, True)
+
+
+def sync(client: Client, argv: list[bytes]) -> None:
+    """SYNC"""
+    primary = primary_of(client)
+    if len(client.reply.out) > 0 or client.door.unsent_bytes() > 0:
+        raise CommandError(PENDING_OUTPUT)
+    primary.synchronize(client, b"?", -1, False)
+
+
+def replconf(client: Client, argv: list[bytes]) -> None:
+    """REPLCONF option value [option value ...]"""
+    primary = primary_of(client)
+    n: i64 = len(argv)
+    if n % 2 == 0:
+        raise CommandError(SYNTAX)
+    for i in range(1, n, 2):
+        name = argv[i].lower()
+        value = argv[i + 1]
+        if name == b"ack":
+            acknowledge(primary, client, argv, i)
+            return
+        if name == b"getack":
+            return  # for a replica, from its primary
+        configure(primary, client, name, value)
+    client.reply.ok()
+
+
+def acknowledge(primary: Primary, client: Client, argv: list[bytes], at: i64) -> None:
+    """ACK offset [FACK offset]: it has no reply, and nothing that is wrong with it has one."""
+    if not is_int64(argv[at + 1]):
+        return
+    durable: i64 = -1
+    if i64(len(argv)) > at + 3 and argv[at + 2].lower() == b"fack" and is_int64(argv[at + 3]):
+        durable = to_int64(argv[at + 3])
+    primary.acknowledge(client, to_int64(argv[at + 1]), durable)
+
+
+def configure(primary: Primary, client: Client, name: bytes, value: bytes) -> None:
+    """One thing that a replica says of itself before it asks for the stream."""
+    if name == b"listening-port":
+        if not is_int64(value):
+            raise CommandError(NOT_INTEGER)
+        primary.replica_of(client).port = to_int64(value)
+    elif name == b"ip-address":
+        if len(value) > 255:
+            raise CommandError(
+                b"ERR REPLCONF ip-address provided by replica instance is too long: %d bytes" % len(value)
+            )
+        primary.replica_of(client).address = value
+    elif name == b"capa":
+        replica = primary.replica_of(client)
+        if value.lower() == b"eof":
+            replica.knows_eof = True
+        elif value.lower() == b"psync2":
+            replica.knows_psync2 = True
+    elif name == b"rdb-only":
+        if not is_int64(value):
+            raise CommandError(NOT_INTEGER)
+        if not 0 <= to_int64(value) <= 1:
+            raise CommandError(b"ERR value is out of range, value must between 0 and 1")
+        primary.replica_of(client).rdb_only = to_int64(value) == 1
+    elif name == b"rdb-filter-only":
+        primary.replica_of(client).filter = parse_filter(value)
+    elif name == b"version" and client.limits.compat >= 80:
+        parts = value.split(b".")
+        if len(parts) != 3 or not all([part.isdigit() for part in parts]):
+            raise CommandError(b"ERR Unrecognized version format: " + value)
+    else:
+        raise CommandError(b"ERR Unrecognized REPLCONF option: " + name)
+
+
+def parse_filter(value: bytes) -> i64:
+    """What is left out where only the named parts are wanted."""
+    left_out: i64 = WITHOUT_DATA | WITHOUT_FUNCTIONS
+    for word in value.split():
+        if word.lower() != b"functions":
+            raise CommandError(b"ERR Unsupported rdb-filter-only option: " + word)
+        left_out &= ~WITHOUT_FUNCTIONS
+    return left_out
+
+
+def role(client: Client, argv: list[bytes]) -> None:
+    """ROLE"""
+    reply = client.reply
+    door = client.engine.replication
+    online = [r for r in door.attached() if r.state == ONLINE] if isinstance(door, Primary) else []
+    reply.array(3)
+    reply.bulk(b"master")
+    reply.integer(door.offset())
+    reply.array(len(online))
+    for replica in online:
+        reply.bulk_array([replica.host(), b"%d" % replica.port, b"%d" % replica.acknowledged])
+
+
+_REPLICA_FLAGS: Final = "admin noscript no_async_loading no_multi"
+
+COMMANDS: Final = (
+    Command(b"psync", psync, -3, _REPLICA_FLAGS, ""),
+    Command(b"sync", sync, 1, _REPLICA_FLAGS, ""),
+    Command(b"replconf", replconf, -1, "admin noscript loading stale allow_busy", ""),
+    Command(b"role", role, 1, "noscript loading stale fast", "admin dangerous"),
+)

@@ -1,0 +1,354 @@
+"""A primary's side: its replicas, what each of them has, and who must be given a snapshot.
+
+Owns the states of the replicas (docs/design/replication.md) and the stream. Must not know sockets, files or
+processes: TransferDoor makes snapshots, and moves the bytes.
+
+Invariants: `replicas` holds every client that is to be sent the stream, and none that is closed; one that stands in
+WAIT_END, BULK or ONLINE has a `position`, and the backlog holds all from there on; the stream is one of the engine's
+feeds exactly while it has a backlog.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from gossamer.engine.client import Client
+from gossamer.engine.engine import GATE_REPLICAS, Engine
+from gossamer.engine.replication_door import ReplicationDoor
+from gossamer.replication.stream import Stream
+
+HANDSHAKE: Final = 0
+WAIT_START: Final = 1
+WAIT_END: Final = 2
+BULK: Final = 3
+ONLINE: Final = 4
+TRANSMITTED: Final = 5  # rdb-only: it has all that it wants
+STATE_NAMES: Final = (
+    b"wait_bgsave", b"wait_bgsave", b"wait_bgsave", b"send_bulk", b"online", b"rdb_transmitted",
+)  # fmt: skip
+
+WITHOUT_DATA: Final = 1  # bits of Replica.filter
+WITHOUT_FUNCTIONS: Final = 2
+
+
+@final
+class Replica:
+    """One replica, as its connection knows it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client: Client = client
+        self.state: i64 = HANDSHAKE
+        self.knows_eof: bool = False
+        self.knows_psync2: bool = False
+        self.port: i64 = 0
+        self.address: bytes = b""
+        self.filter: i64 = 0
+        self.rdb_only: bool = False
+        self.acknowledges: bool = True  # not one that came with SYNC
+        self.position: i64 = 0  # the next byte of the stream to send
+        self.acknowledged: i64 = 0
+        self.durable: i64 = 0
+        self.acknowledged_us: i64 = 0
+        self.since_us: i64 = 0  # it waits for a snapshot
+        self.awaits_acknowledgement: bool = False  # the stream starts with its first
+        self.soft_limit_since_us: i64 = 0
+
+    def host(self) -> bytes:
+        """Where it says it is, or where it comes from."""
+        return self.address or self.client.address.rpartition(b":")[0]
+
+    def label(self) -> str:
+        return f"{self.host().decode('utf-8', 'replace')}:{self.port or '<unknown-port>'}"
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class TransferDoor:
+    """Who makes snapshots for replicas."""
+
+    def may_start(self) -> bool:
+        """Whether no child runs."""
+        raise NotImplementedError
+
+    def start(self, replicas: list[Replica], to_disk: bool) -> bool:
+        """Begin a snapshot of this moment for them, all of one filter; False where that failed."""
+        raise NotImplementedError
+
+    def runs_to_disk(self) -> bool:
+        """Whether a transfer by way of a file is under way, its snapshot not complete."""
+        raise NotImplementedError
+
+    def forget(self, replica: Replica) -> None:
+        """It is gone; a transfer that only it waited for may end."""
+        raise NotImplementedError
+
+    def log(self, text: str) -> None:
+        """A line for the log."""
+
+
+@final
+class Primary(ReplicationDoor):
+    """All replicas of one server, by client id."""
+
+    def __init__(self, engine: Engine, door: TransferDoor, replication_id: bytes) -> None:
+        self.engine: Engine = engine
+        self.door: TransferDoor = door
+        self.stream: Stream = Stream(replication_id)
+        self.replicas: dict[i64, Replica] = {}
+        self.without_replicas_since_us: i64 = 0
+        self.acknowledgement_wanted: bool = False
+        self.full: i64 = 0  # synchronisations, since the start
+        self.partial: i64 = 0
+        self.partial_refused: i64 = 0
+        self.seconds: i64 = 0
+
+    def new_id(self) -> bytes:
+        return self.engine.hooks.random_bytes(20).hex().encode()
+
+    def replica_of(self, client: Client) -> Replica:
+        """The record of a client that speaks as a replica; it is one from PSYNC on."""
+        replica = self.replicas.get(client.client_id)
+        if replica is None:
+            replica = Replica(client)
+            self.replicas[client.client_id] = replica
+        return replica
+
+    def attached(self) -> list[Replica]:
+        """Those that have asked for the stream, oldest first."""
+        return [replica for replica in self.replicas.values() if replica.state != HANDSHAKE]
+
+    # -- synchronisation ----------------------------------------------------------------------------------
+
+    def synchronize(self, client: Client, replication_id: bytes, offset: i64, by_psync: bool) -> None:
+        """PSYNC or SYNC: go on with the stream from the offset, or begin with a snapshot."""
+        replica = self.replica_of(client)
+        if replica.state != HANDSHAKE:
+            return
+        replica.acknowledges = by_psync
+        client.is_replica = True
+        self.door.log(f"Replica {replica.label()} asks for synchronization")
+        if by_psync and self.go_on(replica, replication_id, offset):
+            return
+        if by_psync and replication_id != b"?":
+            self.partial_refused += 1
+        self.full += 1
+        self.open_stream()
+        replica.state = WAIT_START
+        replica.since_us = self.engine.now_us
+        replica.acknowledged_us = self.engine.now_us
+        if not self.join(replica):
+            self.start_transfers()
+
+    def go_on(self, replica: Replica, replication_id: bytes, offset: i64) -> bool:
+        """A partial synchronisation, where the backlog has what it takes."""
+        stream = self.stream
+        backlog = stream.backlog
+        if backlog is None or not stream.vouches_for(replication_id, offset):
+            return False
+        stream.seal()
+        if not backlog.holds(offset):
+            self.door.log(f"Unable to partial resync with replica {replica.label()} for lack of backlog")
+            return False
+        self.partial += 1
+        replica.position = offset
+        answer = b"+CONTINUE"
+        if replica.knows_psync2:
+            answer += b" " + stream.replication_id
+        replica.client.reply.raw(answer + b"\r\n")
+        replica.client.mark_pending()
+        self.put_online(replica)
+        self.door.log(
+            f"Partial resynchronization request from {replica.label()} accepted. Sending "
+            f"{int(backlog.end - offset + 1)} bytes of backlog starting from offset {int(offset)}."
+        )
+        return True
+
+    def open_stream(self) -> None:
+        """Keep what is told from now on; a history that was not kept from here on has another name."""
+        stream = self.stream
+        if stream.backlog is None:
+            stream.change_id(self.new_id())
+            stream.open(self.engine.config.number("repl-backlog-size"))
+            self.engine.feeds.append(stream)
+
+    def close_stream(self) -> None:
+        self.engine.feeds.remove(self.stream)
+        self.stream.close()
+        self.stream.change_id(self.new_id())
+
+    def join(self, replica: Replica) -> bool:
+        """Have a share in a snapshot that is being made into a file for another replica."""
+        if not self.door.runs_to_disk():
+            return False
+        for other in self.replicas.values():
+            if other.state == WAIT_END and other.filter == replica.filter:
+                self.begin_bulk(replica, other.position)
+                self.door.log("Waiting for end of BGSAVE for SYNC")
+                return True
+        return False
+
+    def begin_bulk(self, replica: Replica, position: i64) -> None:
+        """It gets a snapshot that holds everything before the position."""
+        replica.state = WAIT_END
+        replica.position = position
+        if replica.acknowledges:
+            head = b"+FULLRESYNC " + self.stream.replication_id + b" %d\r\n" % (position - 1)
+            replica.client.reply.raw(head)
+            replica.client.mark_pending()
+
+    def start_transfers(self) -> None:
+        """Begin a snapshot for those who wait for one, as soon as that may be."""
+        waiting = [replica for replica in self.replicas.values() if replica.state == WAIT_START]
+        if not waiting or not self.door.may_start():
+            return
+        config = self.engine.config
+        chosen = [replica for replica in waiting if replica.filter == waiting[0].filter]
+        to_disk = not config.flag("repl-diskless-sync") or not all([r.knows_eof for r in chosen])
+        if waiting[0].filter and all([r.knows_eof for r in chosen]):
+            to_disk = False
+        if not to_disk:
+            longest_us: i64 = max([self.engine.now_us - replica.since_us for replica in chosen])
+            most = config.number("repl-diskless-sync-max-replicas")
+            if longest_us < config.number("repl-diskless-sync-delay") * 1_000_000:
+                if not most or len(chosen) < most:
+                    return
+        self.stream.seal()
+        self.stream.database = -1
+        position: i64 = self.stream.offset() + 1
+        if not self.door.start(chosen, to_disk):
+            for replica in chosen:
+                replica.client.reply.error(b"ERR BGSAVE failed, replication can't continue")
+                replica.client.close_soon()
+            return
+        for replica in chosen:
+            self.begin_bulk(replica, position)
+
+    def put_online(self, replica: Replica) -> None:
+        replica.state = ONLINE
+        replica.acknowledged_us = self.engine.now_us
+        self.judge_writes()
+
+    def transferred(self, replica: Replica, awaits_acknowledgement: bool) -> None:
+        """The whole snapshot is on its way to it."""
+        if replica.rdb_only:
+            replica.state = TRANSMITTED
+            return
+        replica.awaits_acknowledgement = awaits_acknowledgement and replica.acknowledges
+        self.put_online(replica)
+        self.door.log(f"Synchronization with replica {replica.label()} succeeded")
+
+    # -- acknowledgements ---------------------------------------------------------------------------------
+
+    def acknowledge(self, client: Client, offset: i64, durable: i64) -> None:
+        replica = self.replicas.get(client.client_id)
+        if replica is None or replica.state == HANDSHAKE:
+            return
+        replica.acknowledged = max(replica.acknowledged, offset)
+        replica.durable = max(replica.durable, durable)
+        replica.acknowledged_us = self.engine.now_us
+        if replica.state == ONLINE:
+            replica.awaits_acknowledgement = False
+            if self.engine.gate & GATE_REPLICAS:
+                self.judge_writes()
+
+    def offset(self) -> i64:
+        return self.stream.offset()
+
+    def count_at(self, offset: i64) -> i64:
+        return sum([1 for r in self.replicas.values() if r.state == ONLINE and r.acknowledged >= offset])
+
+    def count_durable_at(self, offset: i64) -> i64:
+        return sum([1 for r in self.replicas.values() if r.state == ONLINE and r.durable >= offset])
+
+    def ask(self) -> None:
+        self.acknowledgement_wanted = self.stream.backlog is not None
+
+    def count_good(self) -> int:
+        """Replicas whose last word is not older than min-replicas-max-lag."""
+        longest_us = self.engine.config.number("min-replicas-max-lag") * 1_000_000
+        good = 0
+        for replica in self.replicas.values():
+            if replica.state == ONLINE and self.engine.now_us - replica.acknowledged_us <= longest_us:
+                good += 1
+        return good
+
+    def judge_writes(self) -> None:
+        """Refuse writes while fewer replicas than `min-replicas-to-write` hear them."""
+        least = self.engine.config.number("min-replicas-to-write")
+        on = least > 0 and self.engine.config.number("min-replicas-max-lag") > 0
+        self.engine.set_gate(GATE_REPLICAS, on and self.count_good() < least)
+
+    # -- time ---------------------------------------------------------------------------------------------
+
+    def forget(self, client: Client) -> None:
+        replica = self.replicas.pop(client.client_id, None)
+        if replica is not None and replica.state != HANDSHAKE:
+            self.door.log(f"Connection with replica {replica.label()} lost.")
+            self.without_replicas_since_us = self.engine.now_us
+            self.door.forget(replica)
+            self.judge_writes()
+
+    def each_second(self) -> None:
+        """Signs of life, both ways; snapshots that had to wait; the end of a backlog that nobody reads."""
+        config = self.engine.config
+        self.seconds += 1
+        attached = self.attached()
+        timeout_us: i64 = config.number("repl-timeout") * 1_000_000
+        for replica in attached:
+            silent = self.engine.now_us - replica.acknowledged_us > timeout_us
+            if replica.state == ONLINE and replica.acknowledges and silent:
+                self.door.log(f"Disconnecting timedout replica (streaming sync): {replica.label()}")
+                replica.client.door.close()
+            elif replica.state == WAIT_START or (replica.state == WAIT_END and self.door.runs_to_disk()):
+                replica.client.reply.raw(b"\n")  # patience: a snapshot is being made
+                replica.client.mark_pending()
+        if attached and self.seconds % config.number("repl-ping-replica-period") == 0:
+            self.stream.feed_ping()
+        self.start_transfers()
+        self.judge_writes()
+        ttl_us: i64 = config.number("repl-backlog-ttl") * 1_000_000
+        if not attached and self.stream.backlog is not None and ttl_us > 0:
+            if self.engine.now_us - self.without_replicas_since_us > ttl_us:
+                self.close_stream()
+                self.door.log(
+                    "Replication backlog freed: there were no replicas for repl-backlog-ttl seconds"
+                )
+
+    def needed(self) -> i64:
+        """The oldest byte of the stream that a replica has yet to be sent."""
+        oldest: i64 = self.stream.offset() + 1
+        for replica in self.replicas.values():
+            if replica.state in (WAIT_END, BULK, ONLINE) and replica.position < oldest:
+                oldest = replica.position
+        return oldest
+
+    # -- what others see ----------------------------------------------------------------------------------
+
+    def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
+        stream = self.stream
+        attached = self.attached()
+        facts[b"connected_slaves"] = len(attached)
+        if self.engine.config.number("min-replicas-to-write") and self.engine.config.number(
+            "min-replicas-max-lag"
+        ):
+            facts[b"min_slaves_good_slaves"] = self.count_good()
+        for number, replica in enumerate(attached):
+            facts[b"slave%d" % number] = self.describe(replica)
+        facts[b"master_replid"] = stream.replication_id
+        facts[b"master_replid2"] = stream.second_id
+        facts[b"master_repl_offset"] = stream.offset()
+        facts[b"second_repl_offset"] = stream.second_offset
+        facts[b"sync_full"] = self.full
+        facts[b"sync_partial_ok"] = self.partial
+        facts[b"sync_partial_err"] = self.partial_refused
+        if stream.backlog is not None:
+            facts[b"repl_backlog_active"] = 1
+            facts[b"repl_backlog_first_byte_offset"] = stream.backlog.first
+            facts[b"repl_backlog_histlen"] = stream.offset() - stream.backlog.first + 1
+
+    def describe(self, replica: Replica) -> bytes:
+        lag: i64 = 0
+        if replica.state == ONLINE:
+            lag = (self.engine.now_us - replica.acknowledged_us) // 1_000_000
+        return b"ip=%b,port=%d,state=%b,offset=%d,lag=%d" % (
+            replica.host(), replica.port, STATE_NAMES[replica.state], replica.acknowledged, lag,
+        )  # fmt: skip

@@ -1,0 +1,391 @@
+"""Drives replication: children that make snapshots for replicas, and the bytes into the replicas' connections.
+
+Joins replication/ to the loop, the processes and the files. A snapshot goes to a file, which each replica is sent
+once it is complete, or through a pipe to all of them at once (diskless).
+
+Invariants: at most one transfer makes its snapshot; the pipe is read only while every replica of the transfer has
+taken all that came before; a file has no name any more once it is complete, and lives as long as a replica reads it.
+"""
+
+import os
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from gossamer.engine.client import Client
+from gossamer.engine.config import REPLICA
+from gossamer.engine.doors import InfoSource
+from gossamer.engine.engine import GATE_LOADING, Engine
+from gossamer.persistence.doors import Job
+from gossamer.persistence.snapshot import SnapshotContent
+from gossamer.replication.primary import (
+    BULK,
+    ONLINE,
+    WAIT_END,
+    WITHOUT_DATA,
+    WITHOUT_FUNCTIONS,
+    Primary,
+    Replica,
+    TransferDoor,
+)
+from gossamer.server.connection import Endpoint
+from gossamer.server.cron import CronTask
+from gossamer.server.facts import new_identity
+from gossamer.server.log import Log
+from gossamer.server.loop import Loop
+from gossamer.server.persistence import Persistence
+
+PIECE_BYTES: Final = 65536
+TURN_BYTES: Final = 4 << 20  # to one replica, before others are looked after
+
+
+@final
+class TransferJob(Job):
+    """What the child does: the whole snapshot into a descriptor, between marks where it is diskless."""
+
+    def __init__(
+        self, content: SnapshotContent, descriptor: int, unused: int, mark: bytes, left_out: int
+    ) -> None:
+        self.content = content
+        self.descriptor = descriptor
+        self.unused = unused  # the parent's end of the pipe, or -1
+        self.mark = mark
+        self.left_out = left_out
+        self.aux: list[tuple[bytes, bytes]] = []
+        self.now_s = 0
+
+    def run(self) -> i64:
+        if self.unused >= 0:
+            os.close(self.unused)
+        content = self.content
+        content.replication_aux = self.aux
+        if self.left_out & WITHOUT_FUNCTIONS:
+            content.functions = []
+        if self.left_out & WITHOUT_DATA:
+            content.keyspace.databases = []
+        if self.mark:
+            self.write(b"$EOF:" + self.mark + b"\r\n")
+        content.write(self.write, self.now_s, False)
+        if self.mark:
+            self.write(self.mark)
+        return 0
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.descriptor, view) :]
+
+
+@final
+class Pipe(Endpoint):
+    """The parent's end of a diskless transfer."""
+
+    def __init__(self, replication: "Replication", descriptor: int) -> None:
+        self.replication = replication
+        self.descriptor = descriptor
+        self.watched = False
+
+    def on_readable(self) -> None:
+        self.replication.pass_on()
+
+
+@final
+class File:
+    """What one replica has yet to be sent of a snapshot in a file."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.descriptor = descriptor
+        self.left = size
+
+
+class Replication(TransferDoor, CronTask, InfoSource):
+    """A server's replication. `primary` is its side as a primary."""
+
+    def __init__(self, engine: Engine, loop: Loop, persistence: Persistence, log: Log) -> None:
+        self.engine = engine
+        self.loop = loop
+        self.persistence = persistence
+        self.logbook = log
+        self.primary = Primary(engine, self, new_identity())
+        self.child_id: i64 = -1
+        self.pipe: Pipe | None = None
+        self.path = ""  # of the file that the child writes
+        self.descriptor = -1  # of that file
+        self.files: dict[i64, File] = {}  # by client id
+        self.last_second: i64 = 0
+        engine.replication = self.primary
+        engine.info_sources.append(self)
+
+    # -- snapshots ----------------------------------------------------------------------------------------
+
+    def may_start(self) -> bool:
+        persistence = self.persistence
+        busy = persistence.snapshots.in_background() or persistence.rewrites.in_progress()
+        return self.child_id == -1 and self.pipe is None and not busy and not self.engine.gate & GATE_LOADING
+
+    def runs_to_disk(self) -> bool:
+        return self.child_id != -1 and self.pipe is None
+
+    def start(self, replicas: list[Replica], to_disk: bool) -> bool:
+        reader = writer = -1
+        try:
+            if to_disk:
+                self.path = f"temp-replication-{os.getpid()}-{new_identity().decode()[:8]}.rdb"
+                writer = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            else:
+                reader, writer = os.pipe2(os.O_CLOEXEC)
+                os.set_blocking(reader, False)
+            mark = b"" if to_disk else new_identity()
+            job = TransferJob(
+                self.persistence.snapshots.content, writer, reader, mark, int(replicas[0].filter)
+            )
+            stream = self.primary.stream
+            job.now_s = int(self.engine.now_us) // 1_000_000
+            job.aux = [
+                (b"repl-stream-db", b"0"),
+                (b"repl-id", stream.replication_id),
+                (b"repl-offset", b"%d" % stream.offset()),
+            ]
+            self.child_id = self.persistence.processes.fork(job)
+        except OSError as error:
+            self.logbook.warning(f"Can't make a snapshot for replicas: {error.strerror or error}")
+            for descriptor in (reader, writer):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            if to_disk and writer >= 0:
+                os.unlink(self.path)
+            return False
+        self.tell_persistence()
+        if to_disk:
+            self.descriptor = writer
+            self.logbook.notice("Starting BGSAVE for SYNC with target: disk")
+        else:
+            os.close(writer)
+            self.pipe = Pipe(self, reader)
+            self.watch_pipe(True)
+            self.logbook.notice("Starting BGSAVE for SYNC with target: replicas sockets")
+        return True
+
+    def tell_persistence(self) -> None:
+        self.persistence.transfer_runs = self.child_id != -1
+        self.persistence.watch_children()
+
+    def receivers(self) -> list[Replica]:
+        """Those for whom the snapshot is made that is under way."""
+        return [replica for replica in self.primary.replicas.values() if replica.state == WAIT_END]
+
+    def forget(self, replica: Replica) -> None:
+        file = self.files.pop(replica.client.client_id, None)
+        if file is not None:
+            os.close(file.descriptor)
+        if self.child_id != -1 and not self.receivers():
+            self.logbook.notice("No replica waits for the snapshot any more: its child is ended")
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End the child; what it made is dropped."""
+        if self.child_id != -1:
+            self.persistence.processes.kill(self.child_id)
+            self.child_id = -1
+        self.close_pipe()
+        self.close_file()
+        self.tell_persistence()
+
+    def close_pipe(self) -> None:
+        if self.pipe is not None:
+            self.watch_pipe(False)
+            os.close(self.pipe.descriptor)
+            self.pipe = None
+
+    def close_file(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            os.unlink(self.path)
+            self.descriptor = -1
+
+    def watch_pipe(self, on: bool) -> None:
+        pipe = self.pipe
+        if pipe is not None and pipe.watched != on:
+            pipe.watched = on
+            if on:
+                self.loop.add(pipe.descriptor, pipe)
+            else:
+                self.loop.remove(pipe.descriptor)
+
+    def pass_on(self) -> None:
+        """From the pipe to all replicas, as long as all of them keep up."""
+        passed = 0
+        while self.pipe is not None and passed < TURN_BYTES:
+            receivers = self.receivers()
+            if any([unsent(replica.client) > 0 for replica in receivers]):
+                self.watch_pipe(False)  # before_flush() looks again
+                return
+            try:
+                data = os.read(self.pipe.descriptor, PIECE_BYTES)
+            except BlockingIOError:
+                break
+            if not data:
+                self.close_pipe()
+                self.reap()
+                return
+            passed += len(data)
+            for replica in receivers:
+                replica.client.reply.raw(data)
+                replica.client.door.flush()
+        self.watch_pipe(True)
+
+    def reap(self) -> None:
+        """See whether the child has ended, and give its snapshot to those who wait for it."""
+        if self.child_id == -1 or self.pipe is not None:
+            return
+        status = self.persistence.processes.exit_status(self.child_id)
+        if status is None:
+            return
+        self.child_id = -1
+        receivers = self.receivers()
+        diskless = self.descriptor < 0
+        if status != 0:
+            self.logbook.warning("The snapshot for replicas failed")
+            for replica in receivers:
+                replica.client.door.close()
+        elif diskless:
+            for replica in receivers:
+                self.primary.transferred(replica, True)
+        else:
+            for replica in receivers:
+                self.begin_file(replica)
+        self.close_file()
+        self.tell_persistence()
+        self.primary.start_transfers()
+
+    def begin_file(self, replica: Replica) -> None:
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            self.logbook.warning(f"Can't send the snapshot to a replica: {error.strerror or error}")
+            replica.client.door.close()
+            return
+        size = os.fstat(descriptor).st_size
+        self.files[replica.client.client_id] = File(descriptor, size)
+        replica.state = BULK
+        replica.client.reply.raw(b"$%d\r\n" % size)
+        replica.client.mark_pending()
+
+    # -- bytes --------------------------------------------------------------------------------------------
+
+    def before_flush(self) -> None:
+        """At the end of each iteration: every replica gets what it has yet to get, as far as it takes it."""
+        primary = self.primary
+        stream = primary.stream
+        if primary.acknowledgement_wanted:
+            primary.acknowledgement_wanted = False
+            stream.feed_acknowledgement_request()
+        stream.seal()
+        if self.pipe is not None and not self.pipe.watched:
+            self.pass_on()
+        for replica in list(primary.replicas.values()):
+            if replica.state == BULK:
+                self.send_file(replica)
+            if replica.state == ONLINE and not replica.awaits_acknowledgement:
+                self.send_stream(replica)
+            self.check_limit(replica)
+        backlog = stream.backlog
+        if backlog is not None:
+            backlog.trim(primary.needed())
+
+    def send_stream(self, replica: Replica) -> None:
+        backlog = self.primary.stream.backlog
+        client = replica.client
+        sent: i64 = 0
+        while backlog is not None and replica.position <= backlog.end and unsent(client) == 0:
+            if client.closed:
+                return
+            if sent >= TURN_BYTES:
+                client.mark_pending()  # so that the next iteration does not wait
+                return
+            gathered: i64 = 0
+            while gathered < PIECE_BYTES:
+                data = backlog.read(replica.position, PIECE_BYTES)
+                if not data:
+                    break
+                client.reply.raw(data)
+                replica.position += len(data)
+                gathered += len(data)
+            sent += gathered
+            client.door.flush()
+
+    def send_file(self, replica: Replica) -> None:
+        client = replica.client
+        file = self.files[client.client_id]
+        sent: i64 = 0
+        while file.left > 0 and unsent(client) == 0 and not client.closed:
+            if sent >= TURN_BYTES:
+                client.mark_pending()
+                return
+            data = os.read(file.descriptor, PIECE_BYTES)
+            if not data:
+                client.door.close()  # the file is shorter than it was
+                return
+            file.left -= len(data)
+            sent += len(data)
+            client.reply.raw(data)
+            client.door.flush()
+        if file.left == 0 and not client.closed:
+            os.close(file.descriptor)
+            del self.files[client.client_id]
+            self.primary.transferred(replica, False)
+
+    def check_limit(self, replica: Replica) -> None:
+        """client-output-buffer-limit replica: what it has yet to take of the stream."""
+        backlog = self.primary.stream.backlog
+        if backlog is None or replica.state not in (WAIT_END, BULK, ONLINE) or replica.client.closed:
+            return
+        pending: i64 = backlog.end - replica.position + 1
+        if replica.state == ONLINE:
+            pending += unsent(replica.client)
+        hard, soft, seconds = self.engine.config.output_buffer_limit(REPLICA)
+        size = self.engine.config.number("repl-backlog-size")
+        hard = max(hard, size) if hard else 0
+        soft = max(soft, size) if soft else 0
+        over = hard != 0 and pending >= hard
+        if soft and pending >= soft:
+            if replica.soft_limit_since_us == 0:
+                replica.soft_limit_since_us = self.engine.now_us
+            over = over or self.engine.now_us - replica.soft_limit_since_us > seconds * 1_000_000
+        else:
+            replica.soft_limit_since_us = 0
+        if over:
+            self.engine.statistics.output_buffer_limit_disconnections += 1
+            self.loop.note_closing(
+                replica.client, "scheduled to be closed ASAP for overcoming of output buffer limits."
+            )
+            replica.client.door.close()
+
+    # -- the rest -----------------------------------------------------------------------------------------
+
+    def on_cron(self, now_ms: i64) -> None:
+        self.reap()
+        if now_ms // 1000 != self.last_second:
+            self.last_second = now_ms // 1000
+            backlog = self.primary.stream.backlog
+            if backlog is not None:
+                backlog.size_bytes = self.engine.config.number("repl-backlog-size")
+            self.primary.each_second()
+
+    def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
+        self.primary.add_facts(facts)
+
+    def log(self, text: str) -> None:
+        self.logbook.notice(text)
+
+    def close(self) -> None:
+        """The server ends."""
+        self.cancel()
+        for file in self.files.values():
+            os.close(file.descriptor)
+        self.files = {}
+
+
+def unsent(client: Client) -> i64:
+    """Bytes that the connection has not been able to send."""
+    return client.door.unsent_bytes()

@@ -1,0 +1,117 @@
+"""Real servers as replicas of Gossamer: the data sets are equal where the offsets are."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.servers import ServerAbsent, ServerProcess, wait_until
+from support.wire import WireClient
+
+pytestmark = pytest.mark.peers
+
+
+@pytest.fixture(params=["redis-server", "valkey-server"])
+def replica(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    try:
+        with ServerProcess(request.param, ["--enable-debug-command", "yes"]) as server:
+            yield server
+    except ServerAbsent as absent:
+        pytest.skip(f"{absent} is not installed")
+
+
+@pytest.fixture(params=["yes", "no"])
+def primary(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    options = [
+        "--repl-diskless-sync",
+        request.param,
+        "--repl-diskless-sync-delay",
+        "0",
+        "--enable-debug-command",
+        "yes",
+    ]
+    with ServerProcess("gossamer", options) as server:
+        yield server
+
+
+def info(client: WireClient) -> dict[bytes, bytes]:
+    text = client.call(b"INFO", b"replication").value
+    assert isinstance(text, bytes)
+    return dict(line.split(b":", 1) for line in text.split(b"\r\n") if b":" in line)
+
+
+def follow(replica: WireClient, primary: ServerProcess) -> None:
+    replica.call(b"REPLICAOF", b"127.0.0.1", b"%d" % primary.port)
+    wait_until(lambda: info(replica)[b"master_link_status"] == b"up", 20, "the link to the primary")
+
+
+def agree(primary: WireClient, replica: WireClient) -> None:
+    """At the same offset both hold the same."""
+
+    def at_one_offset() -> bool:
+        return info(replica)[b"slave_repl_offset"] == info(primary)[b"master_repl_offset"]
+
+    wait_until(at_one_offset, 20, "equal offsets")
+    assert replica.call(b"DEBUG", b"DIGEST") == primary.call(b"DEBUG", b"DIGEST")
+
+
+def test_a_replica_gets_everything_and_goes_on_after_a_cut(
+    primary: ServerProcess, replica: ServerProcess
+) -> None:
+    with WireClient(primary.port) as writer, WireClient(replica.port) as reader:
+        for number in range(300):
+            writer.call("SET", f"before:{number}", "x" * number)
+            writer.call("RPUSH", "list", str(number))
+        writer.call("FUNCTION", "LOAD", "#!lua name=f\nredis.register_function('f', function() return 1 end)")
+        follow(reader, primary)
+        agree(writer, reader)
+        writer.call("SELECT", "3")
+        writer.call("HSET", "hash", "field", "value")
+        writer.call("MULTI")
+        writer.call("SET", "a", "1")
+        writer.call("INCR", "a")
+        writer.call("EXEC")
+        writer.call("EVAL", "redis.call('SET', 'b', '2') return redis.call('INCR', 'b')", "0")
+        writer.call("SET", "short", "1", "PX", "1")
+        writer.call("SPOP", "none")
+        agree(writer, reader)
+        assert writer.call("WAIT", "1", "5000").value == 1
+        full = int(stat(writer, b"sync_full"))
+        reader.call("CLIENT", "KILL", "TYPE", "master")
+        for number in range(100):
+            writer.call("SET", f"after:{number}", "y")
+        wait_until(lambda: stat(writer, b"sync_partial_ok") == b"1", 20, "a partial synchronisation")
+        agree(writer, reader)
+        assert int(stat(writer, b"sync_full")) == full
+        role = writer.call("ROLE").plain()
+        assert role[0] == b"master" and role[2][0][1] == b"%d" % replica.port
+
+
+def test_messages_reach_the_subscribers_of_a_replica(primary: ServerProcess, replica: ServerProcess) -> None:
+    with (
+        WireClient(primary.port) as writer,
+        WireClient(replica.port) as reader,
+        WireClient(replica.port) as listener,
+    ):
+        follow(reader, primary)
+        listener.call("SUBSCRIBE", "news")
+        writer.call("PUBLISH", "news", "hello")
+        assert listener.read().plain() == [b"message", b"news", b"hello"]
+
+
+def test_writes_need_as_many_replicas_as_the_operator_says(
+    primary: ServerProcess, replica: ServerProcess
+) -> None:
+    with WireClient(primary.port) as writer, WireClient(replica.port) as reader:
+        writer.call("CONFIG", "SET", "min-replicas-to-write", "1")
+        wait_until(lambda: writer.call("SET", "k", "v").is_error, 5, "the refusal")
+        refusal = writer.call("SET", "k", "v")
+        assert refusal.value == b"NOREPLICAS Not enough good replicas to write."
+        follow(reader, primary)
+        wait_until(lambda: not writer.call("SET", "k", "v").is_error, 5, "the end of the refusal")
+        agree(writer, reader)
+
+
+def stat(client: WireClient, name: bytes) -> bytes:
+    text = client.call("INFO", "stats").value
+    assert isinstance(text, bytes)
+    return dict(line.split(b":", 1) for line in text.split(b"\r\n") if b":" in line)[name]
