@@ -104,3 +104,17 @@ def test_a_message_to_oneself_follows_the_reply(engine):
     ask(reader, "GET k")
     ask(reader, "CLIENT TRACKING ON NOLOOP")
     assert ask(reader, "APPEND k x") == b":2\r\n"
+
+
+@pytest.mark.parametrize(("compat", "keys"), [(70, [b"a", b"b"]), (72, [b"c"]), (80, [b"c"])])
+def test_in_7_0_a_script_that_reads_anything_reads_the_keys_that_it_names(compat, keys):
+    pytest.importorskip("lupa")
+    limits = Limits()
+    limits.compat = compat
+    engine = Engine(ManualClock(), limits, Random64(1), 2)
+    engine.add_commands(all_commands())
+    reader = tracking(engine)
+    engine.execute(reader, [b"EVAL", b"redis.call('ping')", b"2", b"a", b"b"])
+    assert list(engine.tracking.table) == []
+    engine.execute(reader, [b"EVAL", b"return redis.call('get', 'c')", b"2", b"a", b"b"])
+    assert list(engine.tracking.table) == keys

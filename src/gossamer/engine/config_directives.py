@@ -296,7 +296,7 @@ DIRECTIVES: Final[tuple[Directive, ...]] = (
     limited(choice("sanitize-dump-payload", SANITIZE_NOBODY, numbered("no yes clients")), "sanitize_dump_payload"),
     text("dbfilename", b"dump.rdb", PROTECTED, check_file_name("dbfilename", 80)),
     yes_no("rdb-del-sync-files", False),
-    Directory("dir", b"", PROTECTED, check_directory),
+    Directory("dir", b"", PROTECTED | DENY_LOADING, check_directory),
     yes_no("rdb-save-incremental-fsync", True),
     integer("rdb-key-save-delay", 0, INT_MIN, INT_MAX, HIDDEN, "rdb_key_save_delay_us"),
     integer("key-load-delay", 0, INT_MIN, INT_MAX, HIDDEN, "key_load_delay_us"),

@@ -60,6 +60,10 @@ class LuaHost:
         """
         raise NotImplementedError
 
+    def call_many(self, arguments: Any) -> bytes | tuple[object, bool]:
+        """call() with the arguments in a table of Lua's."""
+        return self.call(*[arguments[i] for i in range(1, len(arguments) + 1)])
+
     def check_acl(self, *arguments: object) -> bytes:
         """:1 where the user may run the command, :0 where not."""
         raise NotImplementedError
@@ -124,6 +128,7 @@ class LuaWorld:
             MEMORY_MAX_BYTES,
             self.runtime.table_from(VERDICTS),
             host.call,
+            host.call_many,
             host.log,
             host.sha1,
             host.tick,

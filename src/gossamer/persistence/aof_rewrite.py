@@ -376,6 +376,17 @@ class Rewrites:
         if not waits or self.aof.settles():
             self.finish(self.child_status)
 
+    def finish_ended(self) -> None:
+        """Take in at once what a child has left that has ended already (before a shutdown)."""
+        if self.child_id == -1:
+            return
+        if not self.child_ended:
+            status = self.processes.exit_status(self.child_id)
+            if status is None:
+                return
+            self.child_status = status
+        self.finish(self.child_status)
+
     def finish(self, status: i64) -> None:
         """The child has ended."""
         temporary = temporary_base(self.child_id)

@@ -348,6 +348,7 @@ class Persistence:
         if self.loading is not None:
             return True
         rewrites = self.rewrites
+        rewrites.finish_ended()
         if rewrites.state == FIRST_REWRITE and rewrites.in_progress():
             if not force:
                 self.log.warning("Writing initial AOF, can't exit.")

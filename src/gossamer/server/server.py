@@ -348,6 +348,7 @@ class Server:
             return True  # asked for once more
         if not self.persistence.before_shutdown(save, force):
             return False
+        self.listening.close()  # who sees a connection end finds nobody listening any more
         for client in self.engine.clients.values():
             client.close_soon()  # what is asked from now on would be answered and lost
         self.stop()
@@ -379,10 +380,10 @@ class Server:
 
     def close(self) -> None:
         """Give every socket back."""
+        self.listening.close()
         for client in list(self.engine.clients.values()):
             client.door.flush()
             client.door.close()
-        self.listening.close()
         self.replication.close()
         self.migration_targets.close_all()
         self.loop.poller.close()

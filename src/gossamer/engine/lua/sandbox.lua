@@ -11,7 +11,7 @@
 local decode, encode, -- of replies.lua
   bounds, -- of bounds.lua
   memory_max_bytes, verdicts, -- texts by the numbers that host_tick answers
-  host_call, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, host_register,
+  host_call, host_call_many, host_log, host_sha1, host_tick, host_acl, host_setresp, host_protocol, host_set_repl, host_register,
   constants, for_functions = ...
 local error, next, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, xpcall =
   error, next, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, xpcall
@@ -283,13 +283,21 @@ local function raise(bytes)
   error({ err = sub(bytes, 2, -3), ignore_error_stats_update = true })
 end
 
+-- More arguments than this do not fit on the stack beside what the host's door puts there: it gets them in a table.
+local ARGUMENTS_MAX = 7900
+
 -- The host answers the commonest replies as values: true beside one that is what the script sees, false beside the
 -- text of a status. Everything else is RESP.
 local function call(...)
   if used_kb() > memory_max_kb then
     keep_reserve()
   end
-  local reply, is_plain = host_call(...)
+  local reply, is_plain
+  if select("#", ...) > ARGUMENTS_MAX then
+    reply, is_plain = host_call_many({ ... })
+  else
+    reply, is_plain = host_call(...)
+  end
   if is_plain then
     return reply
   elseif is_plain == false then
@@ -302,7 +310,12 @@ end
 
 local function protected_call(...)
   keep_reserve()
-  local reply, is_plain = host_call(...)
+  local reply, is_plain
+  if select("#", ...) > ARGUMENTS_MAX then
+    reply, is_plain = host_call_many({ ... })
+  else
+    reply, is_plain = host_call(...)
+  end
   if is_plain then
     return reply
   elseif is_plain == false then
