@@ -2,6 +2,7 @@
 
 import pytest
 
+from gossamer.base.limits import POLICIES
 from gossamer.commands import expiry, keys, lists, object, scan, sets, sort, strings
 from gossamer.keyspace.events import NOTIFY_ALL, NOTIFY_KEY_MISS, NOTIFY_NEW
 from support.caller import Caller
@@ -175,3 +176,17 @@ def test_scan_removes_what_is_due_and_filters_by_type() -> None:
     caller.state.set_time(NOW_MS + 6)
     assert caller.line("SCAN 0 TYPE string COUNT 100") == [b"0", [b"new"]]
     assert caller.line("DBSIZE") == 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "references"), [("allkeys-lru", 1), ("volatile-lfu", 1), ("allkeys-random", 2147483647)]
+)
+def test_small_integers_are_not_shared_where_eviction_asks_for_their_last_use(
+    policy: str, references: int
+) -> None:
+    caller = Caller(GROUPS)
+    caller.line("SET n 1")
+    caller.state.limits.maxmemory_policy = POLICIES[policy.encode()]
+    assert object.references(caller.session, b"n") == 2147483647
+    caller.state.limits.maxmemory_bytes = 1 << 30
+    assert object.references(caller.session, b"n") == references

@@ -5,6 +5,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
+from gossamer.base.limits import POLICY_LFU, POLICY_LRU
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command, KeySpec
 from gossamer.keyspace.access import lfu_decayed, lru_idle_seconds
@@ -79,9 +80,12 @@ def refcount(session: Session, argv: list[bytes]) -> None:
 
 
 def references(session: Session, key: bytes) -> i64:
-    """What a real server would count."""
+    """What a real server would count: small integers are shared, unless eviction asks for their last use."""
     db = session.db
     shared: bool = False
+    limits = session.limits
+    if limits.maxmemory_bytes != 0 and limits.maxmemory_policy & (POLICY_LRU | POLICY_LFU):
+        return 1
     if db.encoding(key) == b"int" and db.exists(key):
         shared = db.found_string_length() <= _SHARED_DIGITS and db.found_string_cut(0, 1) != b"-"
     return _SHARED_REFERENCES if shared else 1

@@ -35,10 +35,12 @@ from gossamer.server.log import Log
 from gossamer.server.loop import Loop, LoopHooks
 from gossamer.server.memory import MemoryAccount
 from gossamer.server.migration import MigrationFacts, MigrationTask, SocketTargets
+from gossamer.server.oom_score import OomScore
 from gossamer.server.persistence import SHUTDOWN_REFUSED, Persistence
 from gossamer.server.poller import new_poller
 from gossamer.server.process import Launch, grant_descriptors
 from gossamer.server.replication import Replication
+from gossamer.server.storage import SystemProcesses
 
 DESCRIPTORS_RESERVED: Final = 32
 UNAUTHENTICATED_OUTPUT_BYTES: Final = 17 * 1024  # unread, as the real servers since 2025
@@ -170,7 +172,9 @@ class Server:
         self.memory: MemoryAccount = MemoryAccount(self.engine)
         self.evictor: Evictor = Evictor(self.engine.keyspace)
         self.run_id: bytes = new_identity()
-        self.persistence: Persistence = Persistence(self.engine, config, log)
+        self.oom_score: OomScore = OomScore(config, log)
+        processes = SystemProcesses(self.oom_score)
+        self.persistence: Persistence = Persistence(self.engine, config, log, processes=processes)
         self.cron: Cron = Cron(self.engine, self.loop, config, self.memory)
         self.listening: Listening = Listening(config, self.loop, log, self.welcome)
         self.maxclients: i64 = config.number("maxclients")
@@ -204,6 +208,9 @@ class Server:
             for name in names:
                 config.on_change(name, listener)
             listener()
+        for name in ("oom-score-adj", "oom-score-adj-values"):
+            config.on_change(name, self.oom_score.apply)
+        self.oom_score.start()
 
     def apply_access(self) -> None:
         self.protected = self.config.flag("protected-mode")

@@ -11,6 +11,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from gossamer.persistence.doors import Background, BackgroundTask, Disk, InputFile, Job, OutputFile, Processes
+from gossamer.server.oom_score import OomScore
 
 # Bytes and size, without the times of the file, where the system can do that.
 SYNC_FILE: Final = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
@@ -139,7 +140,8 @@ class SystemProcesses(Processes):
     Before it ends it says through a pipe how much memory it shares with nobody.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, oom_score: OomScore | None = None) -> None:
+        self.oom_score: OomScore | None = oom_score
         self.pipe: int = -1  # from the child
         self.copied: i64 = 0  # by the child that ended last
 
@@ -162,6 +164,8 @@ class SystemProcesses(Processes):
         status = 1
         try:
             close_sockets()
+            if self.oom_score is not None:
+                self.oom_score.apply_in_child()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             status = int(job.run())
