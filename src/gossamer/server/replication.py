@@ -124,7 +124,7 @@ class Replication(TransferDoor, CronTask, InfoSource):
         return self.child_id == -1 and self.pipe is None and not busy and not self.engine.gate & GATE_LOADING
 
     def runs_to_disk(self) -> bool:
-        return self.child_id != -1 and self.pipe is None
+        return self.child_id != -1 and self.descriptor >= 0
 
     def start(self, replicas: list[Replica], to_disk: bool) -> bool:
         reader = writer = -1
