@@ -149,3 +149,14 @@ def test_a_daemon_leaves_the_terminal_and_writes_its_pid(tmp_path):
 def test_the_logo_tells_the_process_id(tmp_path):
     with ServerProcess("gossamer", ["--always-show-logo", "yes"]) as server:
         assert f" PID: {server.pid}" in server.log_tail()
+
+
+def test_why_nothing_was_loaded_is_the_last_line_of_the_log(tmp_path):
+    with ServerProcess("gossamer", start=False) as server:
+        port = server.port
+    (tmp_path / "dump.rdb").write_bytes(b"REDIS0010 this is no snapshot")
+    pid_file = tmp_path / "pid"
+    result = serve("--port", str(port), "--dir", str(tmp_path), "--pidfile", str(pid_file))
+    assert result.returncode == 1
+    assert "RDB" in result.stdout.splitlines()[-1]
+    assert not pid_file.exists()

@@ -136,7 +136,10 @@ def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
         collect_never()
         server.run()
     except LoadingFailed as failure:
-        log.warning(str(failure))
+        if pid_file:
+            remove_file(pid_file)
+            pid_file = ""
+        log.warning(str(failure))  # the last line, where people look
         return 1
     except Exception:
         log.warning("The server ends because of a bug:")
