@@ -158,5 +158,5 @@ def test_why_nothing_was_loaded_is_the_last_line_of_the_log(tmp_path):
     pid_file = tmp_path / "pid"
     result = serve("--port", str(port), "--dir", str(tmp_path), "--pidfile", str(pid_file))
     assert result.returncode == 1
-    assert "RDB" in result.stdout.splitlines()[-1]
+    assert "Fatal error loading the DB" in result.stdout.splitlines()[-1]
     assert not pid_file.exists()
