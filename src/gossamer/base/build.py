@@ -19,6 +19,7 @@ HOT_MODULES: Final = (
     "gossamer.commands.*",
     "gossamer.engine.*",
     "gossamer.persistence.*",
+    "gossamer.replication.*",
     "gossamer.server.*",
 )
 

@@ -138,7 +138,7 @@ def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
     except LoadingFailed as failure:
         if pid_file:
             remove_file(pid_file)
-            pid_file = ""
+            pid_file = b""
         log.warning(str(failure))  # the last line, where people look
         return 1
     except Exception:
