@@ -106,6 +106,10 @@ def test_writes_need_as_many_replicas_as_the_operator_says(
         wait_until(lambda: writer.call("SET", "k", "v").is_error, 5, "the refusal")
         refusal = writer.call("SET", "k", "v")
         assert refusal.value == b"NOREPLICAS Not enough good replicas to write."
+        script = writer.call("EVAL", "return redis.call('SET', 'k', 'v')", "0")
+        assert isinstance(script.value, bytes) and script.value.startswith(b"NOREPLICAS ")
+        assert writer.call("EVAL", "#!lua\nreturn 1", "0").value == refusal.value
+        assert writer.call("EVAL", "return redis.call('GET', 'none') or 5", "0").value == 5
         follow(reader, primary)
         wait_until(lambda: not writer.call("SET", "k", "v").is_error, 5, "the end of the refusal")
         agree(writer, reader)

@@ -62,8 +62,8 @@ from gossamer.engine.migration_door import MigrationTargets
 from gossamer.engine.monitors import Monitors
 from gossamer.engine.pausing import must_pause
 from gossamer.engine.pubsub import PubSub
-from gossamer.engine.scripting import Scripts
 from gossamer.engine.replication_door import ReplicationDoor
+from gossamer.engine.scripting import Scripts
 from gossamer.engine.snapshot_door import RewriteDoor, SnapshotDoor
 from gossamer.engine.statistics import Statistics, record_latency
 from gossamer.engine.tracking import Tracking
@@ -73,7 +73,7 @@ from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
 from gossamer.resp.errors import LOADING as LOADING_ERROR
 from gossamer.resp.errors import NO_AUTH as NO_AUTH_ERROR
-from gossamer.resp.errors import OUT_OF_MEMORY, not_subscribed, quoted, wrong_arity
+from gossamer.resp.errors import OUT_OF_MEMORY, TOO_FEW_REPLICAS, not_subscribed, quoted, wrong_arity
 from gossamer.resp.personality import Personality, personality_of
 from gossamer.resp.writer import ReplyWriter
 
@@ -182,6 +182,10 @@ class Engine(KeyspaceListener):
     def set_busy(self, on: bool) -> None:
         """A slow script runs: most commands of others are refused."""
         self.set_gate(GATE_BUSY, on)
+
+    def lacks_replicas(self) -> bool:
+        """Whether writes are refused by min-replicas-to-write."""
+        return self.gate & GATE_REPLICAS != 0
 
     def is_over_memory_limit(self) -> bool:
         """Whether maxmemory is set and eviction cannot meet it."""
@@ -704,7 +708,6 @@ class Engine(KeyspaceListener):
         self.set_gate(GATE_MONITORS, bool(self.monitors.clients))
 
 
-TOO_FEW_REPLICAS: Final = b"NOREPLICAS Not enough good replicas to write."
 PUBSUB_CONTEXT: Final = frozenset(
     (
         b"subscribe",

@@ -30,7 +30,7 @@ from gossamer.engine.lua import (
     LuaWorld,
     ScriptError,
 )
-from gossamer.resp.errors import OUT_OF_MEMORY, quoted
+from gossamer.resp.errors import OUT_OF_MEMORY, TOO_FEW_REPLICAS, quoted
 
 if TYPE_CHECKING:
     from gossamer.engine.engine import Engine
@@ -304,6 +304,8 @@ class Scripts:
             refusal = engine.hooks.disk_error()
             if refusal is not None:
                 raise CommandError(refusal)
+            if engine.lacks_replicas():
+                raise CommandError(TOO_FEW_REPLICAS)
         client = self.client
         client.db = caller.db
         client.user = caller.user
@@ -360,6 +362,8 @@ class Scripts:
             refusal = engine.hooks.disk_error()
             if refusal is not None:
                 return b"-" + refusal + b"\r\n"
+            if engine.lacks_replicas() and not running.wrote:
+                return b"-" + TOO_FEW_REPLICAS + b"\r\n"
         if running.out_of_memory and flags & DENYOOM and not running.wrote:
             return b"-" + OUT_OF_MEMORY + b"\r\n"
         denied = refusal_in_script(engine, running.caller, command, argv, True)
