@@ -98,7 +98,8 @@ class File:
         self.left = size
 
 
-class Replication(TransferDoor, CronTask, InfoSource):
+@final
+class Replication(TransferDoor):
     """A server's replication. `primary` is its side as a primary."""
 
     def __init__(self, engine: Engine, loop: Loop, persistence: Persistence, log: Log) -> None:
@@ -114,7 +115,7 @@ class Replication(TransferDoor, CronTask, InfoSource):
         self.files: dict[i64, File] = {}  # by client id
         self.last_second: i64 = 0
         engine.replication = self.primary
-        engine.info_sources.append(self)
+        engine.info_sources.append(ReplicationFacts(self.primary))
 
     # -- snapshots ----------------------------------------------------------------------------------------
 
@@ -363,7 +364,8 @@ class Replication(TransferDoor, CronTask, InfoSource):
 
     # -- the rest -----------------------------------------------------------------------------------------
 
-    def on_cron(self, now_ms: i64) -> None:
+    def cron(self, now_ms: i64) -> None:
+        """Children that have ended; once a second what the primary does by itself."""
         self.reap()
         if now_ms // 1000 != self.last_second:
             self.last_second = now_ms // 1000
@@ -371,9 +373,6 @@ class Replication(TransferDoor, CronTask, InfoSource):
             if backlog is not None:
                 backlog.size_bytes = self.engine.config.number("repl-backlog-size")
             self.primary.each_second()
-
-    def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
-        self.primary.add_facts(facts)
 
     def log(self, text: str) -> None:
         self.logbook.notice(text)
@@ -384,6 +383,28 @@ class Replication(TransferDoor, CronTask, InfoSource):
         for file in self.files.values():
             os.close(file.descriptor)
         self.files = {}
+
+
+@final
+class ReplicationFacts(InfoSource):
+    """What INFO tells of it."""
+
+    def __init__(self, primary: Primary) -> None:
+        self.primary = primary
+
+    def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
+        self.primary.add_facts(facts)
+
+
+@final
+class ReplicationTask(CronTask):
+    """Its turn of the cron."""
+
+    def __init__(self, replication: Replication) -> None:
+        self.replication = replication
+
+    def on_cron(self, now_ms: i64) -> None:
+        self.replication.cron(now_ms)
 
 
 def unsent(client: Client) -> i64:

@@ -39,7 +39,7 @@ from gossamer.server.oom_score import OomScore
 from gossamer.server.persistence import SHUTDOWN_REFUSED, Persistence
 from gossamer.server.poller import new_poller
 from gossamer.server.process import Launch, grant_descriptors
-from gossamer.server.replication import Replication
+from gossamer.server.replication import Replication, ReplicationTask
 from gossamer.server.storage import SystemProcesses
 
 DESCRIPTORS_RESERVED: Final = 32
@@ -186,7 +186,7 @@ class Server:
         self.output_limits: list[tuple[int, int, int]] = []
         self.cron.tasks.append(PersistenceTask(self.persistence))
         self.replication: Replication = Replication(self.engine, self.loop, self.persistence, log)
-        self.cron.tasks.append(self.replication)
+        self.cron.tasks.append(ReplicationTask(self.replication))
         self.migration_targets: SocketTargets = SocketTargets(config, self.engine.state.rng)
         self.engine.migration_targets = self.migration_targets
         self.engine.info_sources.append(MigrationFacts(self.migration_targets))
