@@ -119,3 +119,17 @@ def stat(client: WireClient, name: bytes) -> bytes:
     text = client.call("INFO", "stats").value
     assert isinstance(text, bytes)
     return dict(line.split(b":", 1) for line in text.split(b"\r\n") if b":" in line)[name]
+
+
+def test_a_replica_that_takes_nothing_is_closed_and_the_others_are_not(primary: ServerProcess) -> None:
+    with WireClient(primary.port) as writer, WireClient(primary.port) as deaf:
+        writer.call("CONFIG", "SET", "client-output-buffer-limit", "replica 1mb 0 0")
+        writer.call("CONFIG", "SET", "repl-backlog-size", "16384")
+        writer.call("SET", "k", "v")
+        deaf.send("SYNC")
+        wait_until(lambda: b"state=online" in info(writer).get(b"slave0", b""), 20, "the transfer")
+        for _ in range(24):
+            writer.call("SET", "k", "x" * 1_000_000)
+        wait_until(lambda: info(writer)[b"connected_slaves"] == b"0", 10, "the end of the replica")
+        assert int(info(writer)[b"repl_backlog_histlen"]) <= 2_000_000
+        assert writer.call("GET", "k").value == b"x" * 1_000_000
