@@ -45,3 +45,13 @@ def test_who_waits_for_the_end_of_a_pause_counts_as_blocked() -> None:
     assert facts[b"blocked_clients"] == 1
     call(client, "CLIENT", "UNPAUSE")
     assert other.reply.out.getvalue() == b"+OK\r\n"
+
+
+def test_a_transaction_of_scripts_that_promise_not_to_write_does_not_wait() -> None:
+    engine = Engine(ManualClock(), Limits(), Random64(1), 1)
+    engine.add_commands(all_commands())
+    client = engine.new_client()
+    call(client, "CLIENT", "PAUSE", "100000", "WRITE")
+    call(client, "MULTI")
+    assert call(client, "EVAL", "#!lua flags=no-writes\nreturn 12", "0") == b"+QUEUED\r\n"
+    assert call(client, "EXEC") == b"*1\r\n:12\r\n"

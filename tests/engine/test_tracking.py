@@ -6,6 +6,7 @@ from gossamer.base.clock import ManualClock
 from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.engine.client import Client
+from gossamer.engine.config_commands import EngineSettings
 from gossamer.engine.engine import Engine
 from gossamer.server.command_table import all_commands
 
@@ -118,3 +119,11 @@ def test_in_7_0_a_script_that_reads_anything_reads_the_keys_that_it_names(compat
     assert list(engine.tracking.table) == []
     engine.execute(reader, [b"EVAL", b"return redis.call('get', 'c')", b"2", b"a", b"b"])
     assert list(engine.tracking.table) == keys
+
+
+def test_a_table_that_is_to_be_smaller_shrinks_at_once(engine):
+    reader = tracking(engine)
+    EngineSettings(engine, engine.config).connect()
+    ask(reader, "MGET a b c")
+    engine.config.set([(b"tracking-table-max-keys", b"1")])
+    assert len(engine.tracking.table) == 1

@@ -138,6 +138,7 @@ class EngineSettings:
         config.on_change("requirepass", self.take_password)
         config.on_change("acllog-max-len", self.take_acl)
         config.on_change("acl-pubsub-default", self.take_acl)
+        config.on_change("tracking-table-max-keys", self.engine.tracking.limit)
         self.take_thresholds()
         self.take_events()
         self.take_latency_tracking()

@@ -30,8 +30,13 @@ def must_pause(engine: Engine, client: Client, command: Command, argv: list[byte
     if command.name == b"exec" and client.queued is not None:
         for request in client.queued:
             queued = engine.find_command(request)
-            if queued is not None and (queued.flags & WRITE or queued.name in MAY_REPLICATE):
+            if queued is not None and writes(engine, queued, request):
                 return True
+    return writes(engine, command, argv)
+
+
+def writes(engine: Engine, command: Command, argv: list[bytes]) -> bool:
+    """Whether a request writes, or may."""
     if command.flags & WRITE:
         return True
     return command.name in MAY_REPLICATE and not says_no_writes(engine, command, argv)
