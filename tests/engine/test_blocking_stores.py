@@ -51,3 +51,5 @@ def test_an_error_that_ends_a_wait_is_counted(end: str) -> None:
     assert told.startswith(b"-")
     word = told[1:].split()[0]
     assert b"errorstat_%b:count=1\r\n" % word in writer.call("INFO", "errorstats").plain()
+    served = [line for line in writer.call("INFO", "commandstats").plain().split() if b"_xreadgroup:" in line]
+    assert [line.rsplit(b",", 1)[1] for line in served] == [b"failed_calls=1"]

@@ -585,6 +585,7 @@ class Engine(KeyspaceListener):
             client.reply.out.truncate(mark)
             client.reply.error(error.message)
             self.statistics.note_error(client.reply.out, mark)
+            command.failed_calls += 1
         self.running = outer
         if client.block_keys is not None:
             client.block_keys = None
@@ -617,6 +618,7 @@ class Engine(KeyspaceListener):
             mark: i64 = len(client.reply.out)
             client.reply.error(error)
             self.statistics.note_error(client.reply.out, mark)
+            command.failed_calls += 1
         elif not self.acknowledgements.answer(client, command):
             client.reply.null_array()
         client.mark_pending()
