@@ -122,8 +122,8 @@ def test_in_7_0_a_script_that_reads_anything_reads_the_keys_that_it_names(compat
 
 
 def test_a_table_that_is_to_be_smaller_shrinks_at_once(engine):
-    reader = tracking(engine)
+    reader = tracking(engine, "NOLOOP")
     EngineSettings(engine, engine.config).connect()
     ask(reader, "MGET a b c")
-    engine.config.set([(b"tracking-table-max-keys", b"1")])
+    assert ask(reader, "CONFIG SET tracking-table-max-keys 1").count(b"invalidate") == 2
     assert len(engine.tracking.table) == 1

@@ -138,7 +138,7 @@ class Tracking:
         """tracking-table-max-keys: the readers of the oldest keys hear of a change that never was."""
         most = self.engine.config.number("tracking-table-max-keys")
         while most > 0 and len(self.table) > most:
-            self.invalidate_readers(next(iter(self.table)))
+            self.invalidate_readers(next(iter(self.table)), None)
 
     # -- what changes -------------------------------------------------------------------------------------
 
@@ -150,14 +150,13 @@ class Tracking:
                 if key.startswith(prefix):
                     self.changed.setdefault(prefix, {})[key] = current
         if key in self.table:
-            self.invalidate_readers(key)
+            self.invalidate_readers(key, self.current())
 
-    def invalidate_readers(self, key: bytes) -> None:
-        """Tell those who read a key, once."""
+    def invalidate_readers(self, key: bytes, current: Client | None) -> None:
+        """Tell those who read a key, once; but not who changed it, if that is what NOLOOP asks."""
         readers = self.table.pop(key)
         self.items -= i64(len(readers))
         self.settle()
-        current = self.current()
         for client_id in readers:
             client = self.engine.clients.get(client_id)
             if client is None:
