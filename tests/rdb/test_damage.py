@@ -283,3 +283,16 @@ def test_a_short_decimal_is_read_as_exactly_as_any_other(score: bytes) -> None:
     for below, above in ((score, exact), (exact, score)):
         assert zset_order(listpack.encode([b"a", below, b"b", above])) == ORDERED
         assert zset_order(listpack.encode([b"b", below, b"a", above])) == UNORDERED
+
+
+def test_an_element_with_a_node_of_its_own_is_not_empty() -> None:
+    """No server gives an empty element a node: Redis and Valkey refuse such a list."""
+    plain_nodes = b"\x12\x01\x01%b\x0a\x00"
+    for element, is_refused in ((b"\x01x", False), (b"\x00", True)):
+        body = plain_nodes % element
+        payload = body + struct.pack("<Q", crc64(body))
+        if is_refused:
+            with pytest.raises(CorruptError):
+                restore(payload, Limits())
+        else:
+            assert isinstance(restore(payload, Limits()), List)

@@ -64,6 +64,8 @@ def _read_quicklist_2(source: Input, limits: Limits) -> List:
                 continue
         elif container != QUICKLIST_NODE_PLAIN:
             raise source.fail_at("List has a node of an unknown kind", offset)
+        elif not data:
+            raise source.fail_at("List has a node of its own for an empty element", offset)
         containers.append(int(container))
         nodes.append(data)
     return List.from_nodes(containers, nodes, limits)
