@@ -118,7 +118,7 @@ class Tracking:
         if command.flags & READONLY and not state.broadcasting and command.name not in SCRIPTS:
             if state.caching_said if state.opts_in else not (state.opts_out and state.caching_said):
                 if scripts.running is not None and engine.limits.compat < 72:
-                    argv = scripts.running.command  # a script that reads anything read all the keys that it names
+                    argv = scripts.running.command  # which then counts as the reader of its keys
                     caller = engine.find_command(argv)
                     command = caller if caller is not None else command
                 self.remember(client.client_id, command, argv)
