@@ -277,8 +277,9 @@ def test_what_is_refused_is_refused_in_the_same_words(compat: str, targets: Pair
     for target in (ours, theirs):
         target.control().pipeline([("FLUSHALL",), ("SET", "a", "x")])
     for request in REFUSED:
-        mine = ours.control().call("MIGRATE", *request)
-        other = theirs.control().call("MIGRATE", *request)
+        words = [word if isinstance(word, bytes) else str(word) for word in request]
+        mine = ours.control().call("MIGRATE", *words)
+        other = theirs.control().call("MIGRATE", *words)
         if mine != other:
             wrong.append(f"{request}: {mine}, the real server says {other}")
     assert not wrong, "\n".join(wrong)

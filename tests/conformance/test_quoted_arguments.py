@@ -56,7 +56,8 @@ def test_errors_show_arguments_up_to_a_nul(compat: str, targets: Pair) -> None:
     ours, theirs = targets(compat)
     wrong = []
     for request in REQUESTS:
-        mine, other = ours.control().call(*request), theirs.control().call(*request)
+        words = [word if isinstance(word, bytes) else str(word) for word in request]
+        mine, other = ours.control().call(*words), theirs.control().call(*words)
         if mine != other:
             wrong.append(f"{request}: {mine}, the real server says {other}")
     for target in (ours, theirs):

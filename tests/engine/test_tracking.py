@@ -127,3 +127,13 @@ def test_a_table_that_is_to_be_smaller_shrinks_at_once(engine):
     ask(reader, "MGET a b c")
     assert ask(reader, "CONFIG SET tracking-table-max-keys 1").count(b"invalidate") == 2
     assert len(engine.tracking.table) == 1
+
+
+def test_an_emptied_database_empties_the_table_though_nobody_tracks_any_more(engine):
+    client = tracking(engine)
+    ask(client, "SET k v")
+    ask(client, "GET k")
+    ask(client, "CLIENT TRACKING OFF")
+    assert engine.tracking.table
+    ask(client, "FLUSHALL")
+    assert not engine.tracking.table

@@ -42,6 +42,7 @@ def test_a_port_in_use_ends_the_start():
         result = serve("--port", str(server.port))
         assert result.returncode == 1
         assert "Address already in use" in result.stdout
+        assert f"Failed listening on port {server.port} (TCP), aborting." in result.stdout
 
 
 def test_to_listen_nowhere_is_refused():

@@ -252,7 +252,11 @@ class Quicklist:
         """Add a last element; unless `ruled`, into the last node however full it is."""
         size: i64 = len(element)
         alone: bool = ruled and self.stands_alone(size)
-        if alone or self.node_count() == 0 or (ruled and not self.allows(self.nodes[len(self.nodes) - 1], size)):
+        if (
+            alone
+            or self.node_count() == 0
+            or (ruled and not self.allows(self.nodes[len(self.nodes) - 1], size))
+        ):
             self.seal_back(0)
             if alone or (ruled and size > self.most_bytes):
                 self.add_last_node(raw_node(element))
@@ -557,7 +561,9 @@ class Quicklist:
         at, offset = self.locate(index)
         node = self.nodes[at]
         large: bool = ruled and (len(element) > self.most_bytes or self.stands_alone(len(element)))
-        splits: bool = self.limits.compat >= PLAIN_NODES_COMPAT or self.limits.list_packed_threshold_bytes != 0
+        splits: bool = (
+            self.limits.compat >= PLAIN_NODES_COMPAT or self.limits.list_packed_threshold_bytes != 0
+        )
         if node.raw and large:
             self.nodes_bytes += len(element) - node.size
             node.data = element

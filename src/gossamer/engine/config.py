@@ -250,7 +250,9 @@ class Config:
         for name, _ in pairs:
             directive = self.find(name)
             if directive is None:
-                raise SetError(b"ERR Unknown option or number of arguments for CONFIG SET - '" + quoted(name) + b"'")
+                raise SetError(
+                    b"ERR Unknown option or number of arguments for CONFIG SET - '" + quoted(name) + b"'"
+                )
             shown = name.decode("latin-1").lower()
             if directive.flags & IMMUTABLE:
                 raise set_error(shown, "can't set immutable config")

@@ -293,7 +293,9 @@ DIRECTIVES: Final[tuple[Directive, ...]] = (
     yes_no("stop-writes-on-bgsave-error", True),
     limited(yes_no("rdbcompression", True), "rdb_compression"),
     yes_no("rdbchecksum", True, IMMUTABLE),
-    limited(choice("sanitize-dump-payload", SANITIZE_NOBODY, numbered("no yes clients")), "sanitize_dump_payload"),
+    limited(
+        choice("sanitize-dump-payload", SANITIZE_NOBODY, numbered("no yes clients")), "sanitize_dump_payload"
+    ),
     text("dbfilename", b"dump.rdb", PROTECTED, check_file_name("dbfilename", 80)),
     yes_no("rdb-del-sync-files", False),
     Directory("dir", b"", PROTECTED | DENY_LOADING, check_directory),

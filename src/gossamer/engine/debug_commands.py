@@ -51,7 +51,9 @@ def debug(client: Client, argv: list[bytes]) -> None:
 
 def unknown(argv: list[bytes]) -> CommandError:
     return CommandError(
-        b"ERR unknown subcommand or wrong number of arguments for '" + quoted(argv[1][:128]) + b"'. Try DEBUG HELP."
+        b"ERR unknown subcommand or wrong number of arguments for '"
+        + quoted(argv[1][:128])
+        + b"'. Try DEBUG HELP."
     )
 
 

@@ -678,7 +678,7 @@ class Engine(KeyspaceListener):
         self.snapshots.on_flushed_all()
 
     def on_emptying(self, db_index: i64) -> None:
-        self.tracking.flush_due = self.tracking.clients != 0
+        self.tracking.flush_due = self.tracking.clients != 0 or len(self.tracking.table) > 0
         if self.blocking.waiting_keys != 0:
             self.blocking.note_database_changed(db_index)
         if self.watches.count != 0:

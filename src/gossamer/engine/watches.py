@@ -26,7 +26,6 @@ class Watches:
         for known in client.watches:
             if known.key == key and known.db_index == db_index:
                 return
-        table = client.db.table
         watch = Watch(client, db_index, key, self.is_stale(db_index, key))
         client.watches.append(watch)
         room = self.rooms[db_index]

@@ -106,6 +106,7 @@ def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
         server.listen()
     except ListenError as refusal:
         log.warning(str(refusal))
+        log.warning(f"Failed listening on port {config.number('port')} (TCP), aborting.")
         return 1
     except FileError as error:
         sys.stderr.buffer.write(error.report().encode("utf-8", "surrogateescape"))

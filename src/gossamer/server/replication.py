@@ -73,7 +73,9 @@ class TransferJob(Job):
     def write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            written = os.write(self.descriptor, view)  # in the brackets below, compiled code would call it twice
+            written = os.write(
+                self.descriptor, view
+            )  # in the brackets below, compiled code would call it twice
             view = view[written:]
 
 

@@ -26,7 +26,9 @@ class TimedProcesses(Processes):
         started_us: i64 = clock.now_us()
         process_id: i64 = self.inner.fork(job)
         if self.engine.debug.stops_after_fork:
-            self.engine.hooks.log_notice("The process stops until somebody continues it (DEBUG PAUSE-AFTER-FORK).")
+            self.engine.hooks.log_notice(
+                "The process stops until somebody continues it (DEBUG PAUSE-AFTER-FORK)."
+            )
             os.kill(os.getpid(), signal.SIGSTOP)
         now_us: i64 = clock.now_us()
         self.engine.statistics.forks += 1
