@@ -33,6 +33,14 @@ class Transport:
 
     ended: bool
 
+    def start(self) -> bytes:
+        """The first bytes of the side that connects."""
+        raise NotImplementedError
+
+    def is_established(self) -> bool:
+        """Whether the handshake is over."""
+        raise NotImplementedError
+
     def receive(self, ciphertext: bytes) -> bytes:
         """Plaintext of what arrived; raises TlsError."""
         raise NotImplementedError

@@ -168,9 +168,11 @@ class TlsTransport(Transport):
         self.closed = False
 
     def start(self) -> bytes:
-        """The first bytes of the side that connects."""
         self.shake_hands()
         return self.output()
+
+    def is_established(self) -> bool:
+        return self.established
 
     def receive(self, ciphertext: bytes) -> bytes:
         """The plaintext in what arrived (empty while the handshake goes on); then call output().
@@ -259,3 +261,9 @@ def new_transport(context: object) -> TlsTransport:
     """TLS for an accepted connection under a context that server_context() made."""
     assert isinstance(context, ssl.SSLContext)
     return TlsTransport(context)
+
+
+def new_outgoing_transport(context: object) -> TlsTransport:
+    """TLS for a connection that this side opens, under a context that client_context() made."""
+    assert isinstance(context, ssl.SSLContext)
+    return TlsTransport(context, False)
