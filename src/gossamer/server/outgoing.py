@@ -164,8 +164,8 @@ class OutgoingConnection(Endpoint):
         if transport is not None:
             try:
                 data = transport.receive(data)
-            except TlsError as error:
-                self.lose(f"TLS error: {error}")
+            except TlsError as refusal:
+                self.lose(f"TLS error: {refusal}")
                 return
             self.put(transport.output())
             if not self.established and transport.is_established():
