@@ -102,7 +102,7 @@ def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
     try:
         server = Server(config, log)
         server.launch = launch
-        server.raise_descriptor_limit()
+        server.reception.raise_descriptor_limit()
         server.listen()
     except ListenError as refusal:
         log.warning(str(refusal))
