@@ -171,7 +171,8 @@ def check_limit(session: Session, options: AddOptions, adds: bool) -> None:
 
 def obeys(session: Session) -> bool:
     """Whether the command comes from an AOF or a primary, which decided already what it does."""
-    return not session.state.expires_now
+    state = session.state
+    return not state.expires_now and not state.hides_expired
 
 
 def trim_stream(stream: Stream, options: AddOptions) -> i64:

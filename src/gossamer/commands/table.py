@@ -36,6 +36,7 @@ SKIP_SLOWLOG: Final = 1 << 11
 FAST: Final = 1 << 13
 NO_AUTH: Final = 1 << 14
 MAY_REPLICATE: Final = 1 << 15
+NO_ASYNC_LOADING: Final = 1 << 17
 NO_MULTI: Final = 1 << 18
 MOVABLE_KEYS: Final = 1 << 19
 ALLOW_BUSY: Final = 1 << 20

@@ -7,9 +7,11 @@ from gossamer.engine.client_memory import client_bytes, request_bytes
 
 
 def client_type(client: Client) -> bytes:
-    """`normal`, `slave` or `pubsub`, as the filters of CLIENT LIST and KILL name it."""
+    """`normal`, `master`, `slave` or `pubsub`, as the filters of CLIENT LIST and KILL name it."""
     if client.is_replica:
         return b"slave"
+    if client.brings_own_data:
+        return b"master"
     return b"pubsub" if client.is_subscribed() else b"normal"
 
 
@@ -19,6 +21,8 @@ def client_flags(client: Client) -> bytes:
         flags += b"O"
     if client.is_replica:
         flags += b"S"
+    if client.brings_own_data:
+        flags += b"M"
     if client.is_subscribed():
         flags += b"P"
     if client.queued is not None:

@@ -70,6 +70,23 @@ class ConfigDoor:
         raise OSError(30, "Read-only file system")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class SentinelLines:
+    """The `sentinel` lines of a configuration file, which somebody above understands."""
+
+    def take(self, number: int, line: bytes, words: list[bytes]) -> None:
+        """A line while a file is read; raises ConfigError."""
+        raise NotImplementedError
+
+    def key(self, words: list[bytes]) -> bytes:
+        """What a line of an old file is about: rows of the same key take its place."""
+        raise NotImplementedError
+
+    def rows(self) -> list[tuple[bytes, bytes]]:
+        """Key and line of everything that a rewritten file is to say, in order."""
+        raise NotImplementedError
+
+
 class SetError(ConfigError):
     """CONFIG SET refuses; `reply` is the whole error without the leading '-'."""
 
@@ -99,6 +116,7 @@ class Config:
         self.renamed_commands: list[tuple[int, bytes, list[bytes]]] = []
         self.modules: list[tuple[int, bytes, list[bytes]]] = []
         self.user_lines: Callable[[], list[bytes]] | None = None  # the ACL's users, for CONFIG REWRITE
+        self.sentinel_lines: SentinelLines | None = None  # of a Sentinel only
         for directive in self.directives:
             self.values[directive.name] = directive.default_for(compat)
             self.names[directive.name] = directive

@@ -24,10 +24,12 @@ from gossamer.commands.table import (
     DENYOOM,
     FAST,
     LOADING,
+    NO_ASYNC_LOADING,
     NO_AUTH,
     NO_MULTI,
     SKIP_MONITOR,
     SKIP_SLOWLOG,
+    STALE,
     WRITE,
     Command,
     build_table,
@@ -71,9 +73,18 @@ from gossamer.engine.watches import Watches
 from gossamer.keyspace.events import KeyspaceListener
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
+from gossamer.resp.errors import (
+    FORCED_UNBLOCK,
+    OUT_OF_MEMORY,
+    PRIMARY_DOWN,
+    READ_ONLY_REPLICA,
+    TOO_FEW_REPLICAS,
+    not_subscribed,
+    quoted,
+    wrong_arity,
+)
 from gossamer.resp.errors import LOADING as LOADING_ERROR
 from gossamer.resp.errors import NO_AUTH as NO_AUTH_ERROR
-from gossamer.resp.errors import OUT_OF_MEMORY, TOO_FEW_REPLICAS, not_subscribed, quoted, wrong_arity
 from gossamer.resp.personality import Personality, personality_of
 from gossamer.resp.writer import ReplyWriter
 
@@ -85,6 +96,9 @@ GATE_PAUSED: Final = 1 << 3
 GATE_MONITORS: Final = 1 << 4
 GATE_REPLICAS: Final = 1 << 12  # fewer hear us than min-replicas-to-write
 GATE_BUSY: Final = 1 << 5  # a slow script runs
+GATE_READ_ONLY: Final = 1 << 13  # a replica that takes writes from its primary alone
+GATE_STALE: Final = 1 << 14  # a replica whose link is down and that serves nothing then
+GATE_ASYNC_LOADING: Final = 1 << 15  # another data set is being loaded beside the one that is served
 
 NAME_CACHE_MAX: Final = 4096
 
@@ -143,6 +157,7 @@ class Engine(KeyspaceListener):
         self.acknowledgements: Acknowledgements = Acknowledgements(self)
         self.functions: Functions = Functions(self, self.scripts)
         self.replication: ReplicationDoor = ReplicationDoor()
+        self.is_replica: bool = False
 
     # -- clients ------------------------------------------------------------------------------------------
 
@@ -183,9 +198,31 @@ class Engine(KeyspaceListener):
         """A slow script runs: most commands of others are refused."""
         self.set_gate(GATE_BUSY, on)
 
+    def become_replica(self) -> None:
+        """Another server decides from now on what is written and what expires."""
+        self.is_replica = True
+        self.state.expires_now = False
+        for client in list(self.clients.values()):
+            if client.blocked_command is not None and not client.paused:
+                self.unblock(client, FORCED_UNBLOCK)
+                client.close_soon()
+
+    def become_primary(self) -> None:
+        """This server decides itself."""
+        self.is_replica = False
+        self.state.expires_now = True
+
     def lacks_replicas(self) -> bool:
         """Whether writes are refused by min-replicas-to-write."""
         return self.gate & GATE_REPLICAS != 0
+
+    def is_read_only_for(self, client: Client) -> bool:
+        """Whether a replica refuses what this client wants to write."""
+        return self.gate & GATE_READ_ONLY != 0 and not client.brings_own_data
+
+    def is_stale(self) -> bool:
+        """Whether a replica serves nothing, since its link is down."""
+        return self.gate & GATE_STALE != 0
 
     def is_over_memory_limit(self) -> bool:
         """Whether maxmemory is set and eviction cannot meet it."""
@@ -443,14 +480,16 @@ class Engine(KeyspaceListener):
             denied = refusal_text(self, client, command, argv)
             if denied is not None:
                 return self.refuse(client, command, denied)
-        if self.gate & GATE_MEMORY and not self.admit_memory(client, flags):
+        obeys: bool = client.brings_own_data
+        if self.gate & GATE_MEMORY and not obeys and not self.admit_memory(client, flags):
             return self.refuse(client, command, OUT_OF_MEMORY)
-        if self.gate & GATE_DISK_ERROR and (flags & WRITE or command.name == b"ping"):
+        if self.gate & GATE_DISK_ERROR and not obeys and (flags & WRITE or command.name == b"ping"):
             refusal = self.hooks.disk_error()
             if refusal is not None:
                 return self.refuse(client, command, refusal)
-        if self.gate & GATE_REPLICAS and flags & WRITE:
-            return self.refuse(client, command, TOO_FEW_REPLICAS)
+        if self.gate & (GATE_REPLICAS | GATE_READ_ONLY) and not obeys and self.will_write(client, command):
+            few: bool = self.gate & GATE_REPLICAS != 0
+            return self.refuse(client, command, TOO_FEW_REPLICAS if few else READ_ONLY_REPLICA)
         if (
             client.gate & GATE_SUBSCRIBED
             and client.reply.protocol == 2
@@ -461,6 +500,10 @@ class Engine(KeyspaceListener):
                 b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
             )
             return self.refuse(client, command, text)
+        if self.gate & GATE_STALE and not flags & STALE and not obeys:
+            return self.refuse(client, command, PRIMARY_DOWN)
+        if self.gate & GATE_ASYNC_LOADING and flags & NO_ASYNC_LOADING:
+            return self.refuse(client, command, LOADING_ERROR)
         if self.gate & GATE_LOADING and not flags & LOADING:
             return self.refuse(client, command, LOADING_ERROR)
         if self.gate & GATE_BUSY and not flags & ALLOW_BUSY:
@@ -483,6 +526,19 @@ class Engine(KeyspaceListener):
             return False
         self.state.touches = client.gate & GATE_NO_TOUCH == 0 or command.name == b"touch"
         return True
+
+    def will_write(self, client: Client, command: Command) -> bool:
+        """Whether a request writes: its command, or one that EXEC is about to run."""
+        if command.flags & WRITE:
+            return True
+        queued = client.queued
+        if queued is None or command.name != b"exec":
+            return False
+        for argv in queued:
+            found = self.find_command(argv)
+            if found is not None and found.flags & WRITE:
+                return True
+        return False
 
     def admit_memory(self, client: Client, flags: i64) -> bool:
         """Evict before the command; False where memory stays over the limit and the command would add to it."""

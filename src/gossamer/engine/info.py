@@ -131,6 +131,7 @@ class EngineFacts(InfoSource):
         facts[b"total_reads_processed"] = statistics.reads_processed
         facts[b"total_writes_processed"] = statistics.writes_processed
         facts[b"client_query_buffer_limit_disconnections"] = statistics.query_buffer_limit_disconnections
+        facts[b"unexpected_error_replies"] = statistics.unexpected_error_replies
         facts[b"client_output_buffer_limit_disconnections"] = statistics.output_buffer_limit_disconnections
         facts[b"repl_backlog_size"] = engine.config.number("repl-backlog-size")
         maxmemory = engine.config.number("maxmemory")

@@ -223,6 +223,22 @@ SECTIONS: Final = {
         acl_access_denied_channel 0 72""",
     b"replication": """
         role master
+        master_host -
+        master_port -
+        master_link_status -
+        master_last_io_seconds_ago -
+        master_sync_in_progress -
+        slave_read_repl_offset -
+        slave_repl_offset -
+        master_sync_total_bytes -
+        master_sync_read_bytes -
+        master_sync_left_bytes -
+        master_sync_perc -
+        master_sync_last_io_seconds_ago -
+        master_link_down_since_seconds -
+        slave_priority -
+        slave_read_only -
+        replica_announced -
         connected_slaves 0
         min_slaves_good_slaves -
         slave* -

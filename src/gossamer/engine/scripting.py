@@ -17,7 +17,7 @@ from mypy_extensions import i64
 from gossamer.base.errors import CommandError
 from gossamer.base.quoting import split_arguments
 from gossamer.commands.arguments import integer_argument
-from gossamer.commands.table import DENYOOM, NOSCRIPT, WRITE
+from gossamer.commands.table import DENYOOM, NOSCRIPT, STALE, WRITE
 from gossamer.engine.acl_access import refusal_in_script
 from gossamer.engine.client import GATE_ACL, GATE_TRACKING, Client
 from gossamer.engine.lua import (
@@ -30,7 +30,7 @@ from gossamer.engine.lua import (
     LuaWorld,
     ScriptError,
 )
-from gossamer.resp.errors import OUT_OF_MEMORY, TOO_FEW_REPLICAS, quoted
+from gossamer.resp.errors import OUT_OF_MEMORY, PRIMARY_DOWN, READ_ONLY_REPLICA, TOO_FEW_REPLICAS, quoted
 
 if TYPE_CHECKING:
     from gossamer.engine.engine import Engine
@@ -71,6 +71,8 @@ VALKEY_TEXTS: Final = {
     UNKNOWN_COMMAND: b"-ERR Unknown command called from script\r\n",
     WRONG_ARITY: b"-ERR Wrong number of args calling command from script\r\n",
 }
+READ_ONLY_SCRIPT: Final = b"READONLY You can not run script with write flag on readonly replica."
+STALE_IN_SCRIPT: Final = b"ERR Can not execute the command on a stale replica"
 READ_ONLY: Final = b"-ERR Write commands are not allowed from read-only scripts.\r\n"
 REPLICATED_READS: Final = frozenset((b"publish", b"spublish", b"pfcount"))  # replicas may hear of them
 NOT_RUNNING: Final = b"NOTBUSY No scripts in execution right now."
@@ -300,7 +302,11 @@ class Scripts:
             if flags & (COMPATIBLE | ALLOW_OOM | NO_WRITES) == 0:
                 raise CommandError(OOM_SCRIPT)
             running.out_of_memory = flags & ALLOW_OOM == 0
+        if engine.is_stale() and flags & (COMPATIBLE | ALLOW_STALE) == 0:
+            raise CommandError(PRIMARY_DOWN)
         if flags & (COMPATIBLE | NO_WRITES) == 0:
+            if engine.is_read_only_for(caller):
+                raise CommandError(READ_ONLY_SCRIPT)
             refusal = engine.hooks.disk_error()
             if refusal is not None:
                 raise CommandError(refusal)
@@ -358,7 +364,11 @@ class Scripts:
         client = self.client
         if running.flags & NO_WRITES and (flags & WRITE or command.name in REPLICATED_READS):
             return READ_ONLY
+        if engine.is_stale() and flags & STALE == 0:
+            return b"-" + STALE_IN_SCRIPT + b"\r\n"
         if flags & WRITE:
+            if engine.is_read_only_for(running.caller):
+                return b"-" + READ_ONLY_REPLICA + b"\r\n"
             refusal = engine.hooks.disk_error()
             if refusal is not None:
                 return b"-" + refusal + b"\r\n"

@@ -104,6 +104,7 @@ class Statistics:
         self.output_bytes: i64 = 0
         self.query_buffer_limit_disconnections: i64 = 0
         self.output_buffer_limit_disconnections: i64 = 0
+        self.unexpected_error_replies: i64 = 0  # a replica's, to what its primary ran
         self.reads_processed: i64 = 0
         self.writes_processed: i64 = 0
         self.evicted_clients: i64 = 0

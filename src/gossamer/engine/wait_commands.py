@@ -15,7 +15,19 @@ from gossamer.resp.errors import NOT_INTEGER
 MUST_BE_POSITIVE: Final = b"ERR value is out of range, must be positive"
 
 
+WAIT_ON_REPLICA: Final = (
+    b"ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured "
+    b"to be writable (which is not the default) writes to replicas are just local and are not propagated."
+)
+WAITAOF_ON_REPLICA: Final = (
+    b"ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and "
+    b"are not propagated."
+)
+
+
 def wait(client: Client, argv: list[bytes]) -> None:
+    if client.engine.is_replica:
+        raise CommandError(WAIT_ON_REPLICA)
     if not is_int64(argv[1]):
         raise CommandError(NOT_INTEGER)
     timeout_ms: i64 = parse_integer_timeout_ms(argv[2], client.limits.compat, client.state.now_ms)
@@ -36,6 +48,8 @@ def waitaof(client: Client, argv: list[bytes]) -> None:
     if not is_int64(argv[2]) or to_int64(argv[2]) < 0:
         raise CommandError(MUST_BE_POSITIVE)
     replicas: i64 = to_int64(argv[2])
+    if client.engine.is_replica:
+        raise CommandError(WAITAOF_ON_REPLICA)
     timeout_ms: i64 = parse_integer_timeout_ms(argv[3], client.limits.compat, client.state.now_ms)
     acknowledgements = client.engine.acknowledgements
     if local > 0 and not acknowledgements.door.is_on():

@@ -24,6 +24,15 @@ class Keyspace:
         a.values_bytes, b.values_bytes = b.values_bytes, a.values_bytes
         a.field_expires, b.field_expires = b.field_expires, a.field_expires
 
+    def exchange(self, other: "Keyspace") -> None:
+        """Exchange all databases with those of another keyspace over the same state."""
+        for i in range(len(self.databases)):
+            a = self.databases[i]
+            b = other.databases[i]
+            a.table, b.table = b.table, a.table
+            a.values_bytes, b.values_bytes = b.values_bytes, a.values_bytes
+            a.field_expires, b.field_expires = b.field_expires, a.field_expires
+
     def used_bytes(self) -> i64:
         """Resident bytes of all keys and values, by account."""
         total: i64 = 0

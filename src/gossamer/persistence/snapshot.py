@@ -69,7 +69,9 @@ class SnapshotContent:
         self.keyspace: Keyspace = keyspace
         self.config: Config = config
         self.functions: list[bytes] = []  # the code of every function library
-        self.replication_aux: list[tuple[bytes, bytes]] = []  # repl-stream-db, repl-id, repl-offset
+        # repl-stream-db, repl-id, repl-offset: where in which history this data set stands, if in any
+        self.replication_aux: list[tuple[bytes, bytes]] = []
+        self.find_replication_aux: Callable[[], list[tuple[bytes, bytes]]] | None = None
 
     def version(self) -> int:
         """The version to write: the configured one, or the first that holds what the keyspace has."""
@@ -101,7 +103,10 @@ class SnapshotContent:
         writer.aux(b"redis-bits", b"64")
         writer.aux(b"ctime", str(int(now_s)).encode())
         writer.aux(b"used-mem", str(int(self.keyspace.used_bytes())).encode())
-        for name, value in self.replication_aux:
+        aux = self.replication_aux
+        if not aux and self.find_replication_aux is not None and not aof_base:
+            aux = self.find_replication_aux()
+        for name, value in aux:
             writer.aux(name, value)
         writer.aux(b"aof-base", b"1" if aof_base else b"0")
         for code in self.functions:

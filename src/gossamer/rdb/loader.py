@@ -82,6 +82,10 @@ class Loader(Visitor):
 
     def on_aux(self, name: bytes, value: bytes) -> None:
         self.report.aux[name] = value
+        if name == b"repl-id":
+            self.now_ms = (
+                -1
+            )  # replicas may go on from here: what is due must be removed where they hear of it
 
     def on_database(self, index: i64) -> None:
         if index >= self.databases:

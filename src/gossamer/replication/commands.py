@@ -1,4 +1,4 @@
-"""PSYNC, SYNC, REPLCONF and ROLE: what replicas say to their primary, and what it says of them."""
+"""REPLICAOF, ROLE, and what replicas say to their primary: PSYNC, SYNC, REPLCONF."""
 
 from typing import Final
 
@@ -8,7 +8,9 @@ from gossamer.base.errors import CommandError
 from gossamer.base.numbers import is_int64, to_int64
 from gossamer.commands.table import Command
 from gossamer.engine.client import Client
+from gossamer.engine.client_text import client_line
 from gossamer.replication.primary import ONLINE, WITHOUT_DATA, WITHOUT_FUNCTIONS, Primary
+from gossamer.replication.primary_link import CONNECTED, NO_PRIMARY, STATE_NAMES, PrimaryLink
 from gossamer.resp.errors import NOT_INTEGER, SYNTAX
 
 PENDING_OUTPUT: Final = b"ERR SYNC and PSYNC are invalid with pending output"
@@ -20,6 +22,48 @@ def primary_of(client: Client) -> Primary:
     if not isinstance(primary, Primary):
         raise CommandError(b"ERR this server has no replication")
     return primary
+
+
+def link_of(client: Client) -> PrimaryLink:
+    """This server as a replica."""
+    link = primary_of(client).link
+    if link is None:
+        raise CommandError(b"ERR this server has no replication")
+    return link
+
+
+def replicaof(client: Client, argv: list[bytes]) -> None:
+    """REPLICAOF host port | NO ONE"""
+    link = link_of(client)
+    engine = client.engine
+    if argv[1].lower() == b"no" and argv[2].lower() == b"one":
+        if link.state != NO_PRIMARY:
+            engine.config.put("replicaof", ())
+            link.follow_nobody()
+            link.door.log(f"MASTER MODE enabled (user request from '{describe(client)}')")
+        client.reply.ok()
+        return
+    if client.is_replica:
+        raise CommandError(b"ERR Command is not valid when client is a replica.")
+    invalid = b"ERR Invalid primary port" if engine.limits.compat >= 80 else b"ERR Invalid master port"
+    if not is_int64(argv[2]) or not 0 <= to_int64(argv[2]) <= 65535:
+        raise CommandError(invalid)
+    host = argv[1]
+    port: i64 = to_int64(argv[2])
+    if link.state != NO_PRIMARY and link.host.lower() == host.lower() and link.port == port:
+        link.door.log(
+            "REPLICAOF would result into synchronization with the master we are already connected with."
+        )
+        client.reply.simple(b"OK Already connected to specified master")
+        return
+    engine.config.put("replicaof", (host, int(port)))
+    link.follow(host, port)
+    link.door.log(f"REPLICAOF {link.label()} enabled (user request from '{describe(client)}')")
+    client.reply.ok()
+
+
+def describe(client: Client) -> str:
+    return client_line(client, client.engine.now_us).decode("utf-8", "replace").strip()
 
 
 def psync(client: Client, argv: list[bytes]) -> None:
@@ -55,7 +99,10 @@ def replconf(client: Client, argv: list[bytes]) -> None:
             acknowledge(primary, client, argv, i)
             return
         if name == b"getack":
-            return  # for a replica, from its primary
+            link = primary.link
+            if link is not None and client is link.client:
+                link.acknowledge()
+            return
         configure(primary, client, name, value)
     client.reply.ok()
 
@@ -118,6 +165,15 @@ def role(client: Client, argv: list[bytes]) -> None:
     """ROLE"""
     reply = client.reply
     door = client.engine.replication
+    link = door.link if isinstance(door, Primary) else None
+    if link is not None and link.state != NO_PRIMARY:
+        reply.array(5)
+        reply.bulk(b"slave")
+        reply.bulk(link.host)
+        reply.integer(link.port)
+        reply.bulk(STATE_NAMES[link.state])
+        reply.integer(door.offset() if link.state == CONNECTED else -1)
+        return
     online = [r for r in door.attached() if r.state == ONLINE] if isinstance(door, Primary) else []
     reply.array(3)
     reply.bulk(b"master")
@@ -127,11 +183,14 @@ def role(client: Client, argv: list[bytes]) -> None:
         reply.bulk_array([replica.host(), b"%d" % replica.port, b"%d" % replica.acknowledged])
 
 
+_CHANGES_ROLE: Final = "admin noscript stale no_async_loading"
 _REPLICA_FLAGS: Final = "admin noscript no_async_loading no_multi"
 
 COMMANDS: Final = (
     Command(b"psync", psync, -3, _REPLICA_FLAGS, ""),
     Command(b"sync", sync, 1, _REPLICA_FLAGS, ""),
     Command(b"replconf", replconf, -1, "admin noscript loading stale allow_busy", ""),
+    Command(b"replicaof", replicaof, 3, _CHANGES_ROLE, ""),
+    Command(b"slaveof", replicaof, 3, _CHANGES_ROLE, ""),
     Command(b"role", role, 1, "noscript loading stale fast", "admin dangerous"),
 )

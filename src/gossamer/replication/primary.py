@@ -8,7 +8,9 @@ WAIT_END, BULK or ONLINE has a `position`, and the backlog holds all from there 
 feeds exactly while it has a backlog.
 """
 
-from typing import Final, final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
@@ -16,6 +18,9 @@ from gossamer.engine.client import Client
 from gossamer.engine.engine import GATE_REPLICAS, Engine
 from gossamer.engine.replication_door import ReplicationDoor
 from gossamer.replication.stream import Stream
+
+if TYPE_CHECKING:
+    from gossamer.replication.primary_link import PrimaryLink
 
 HANDSHAKE: Final = 0
 WAIT_START: Final = 1
@@ -100,6 +105,8 @@ class Primary(ReplicationDoor):
         self.partial: i64 = 0
         self.partial_refused: i64 = 0
         self.seconds: i64 = 0
+        self.link: PrimaryLink | None = None  # the other side of this server
+        self.serves: bool = True  # not a replica whose own link is down
 
     def new_id(self) -> bytes:
         return self.engine.hooks.random_bytes(20).hex().encode()
@@ -116,12 +123,63 @@ class Primary(ReplicationDoor):
         """Those that have asked for the stream, oldest first."""
         return [replica for replica in self.replicas.values() if replica.state != HANDSHAKE]
 
+    # -- the role of this server --------------------------------------------------------------------------
+
+    def become_replica(self) -> None:
+        """Tell nothing of one's own any more: from now on the stream is another server's."""
+        stream = self.stream
+        stream.seal()
+        if stream in self.engine.feeds:
+            self.engine.feeds.remove(stream)
+        self.keep_stream()
+        self.judge_writes()
+
+    def become_primary(self, goes_on: bool) -> None:
+        """Tell what is written here, under an id of one's own, to which replicas may come over if it goes on."""
+        stream = self.stream
+        if goes_on:
+            stream.promote(self.new_id())
+        else:
+            stream.restart(self.new_id(), stream.offset())
+        if stream.backlog is not None and stream not in self.engine.feeds:
+            self.engine.feeds.append(stream)
+        self.disconnect_replicas()
+        self.without_replicas_since_us = self.engine.now_us
+        self.judge_writes()
+
+    def keep_stream(self) -> None:
+        """Have a backlog, without telling anything ourselves."""
+        if self.stream.backlog is None:
+            self.stream.open(self.engine.config.number("repl-backlog-size"))
+
+    def abandon_stream(self) -> None:
+        """The data set is about to be replaced by that of another history."""
+        self.disconnect_replicas()
+        self.stream.restart(self.new_id(), 0)
+
+    def disconnect_replicas(self) -> None:
+        """They come back, and learn how things stand."""
+        for replica in list(self.replicas.values()):
+            replica.client.door.close()
+
+    def go_on_from(self, replication_id: bytes, offset: i64) -> None:
+        """A primary's start: its file says where in which history it stood; replicas may go on from there."""
+        stream = self.stream
+        stream.restart(replication_id, offset)
+        stream.promote(self.new_id())
+        self.keep_stream()
+        self.engine.feeds.append(stream)
+        self.without_replicas_since_us = self.engine.now_us
+
     # -- synchronisation ----------------------------------------------------------------------------------
 
     def synchronize(self, client: Client, replication_id: bytes, offset: i64, by_psync: bool) -> None:
         """PSYNC or SYNC: go on with the stream from the offset, or begin with a snapshot."""
         replica = self.replica_of(client)
         if replica.state != HANDSHAKE:
+            return
+        if not self.serves:
+            client.reply.error(b"NOMASTERLINK Can't SYNC while not connected with my master")
             return
         replica.acknowledges = by_psync
         client.is_replica = True
@@ -167,7 +225,7 @@ class Primary(ReplicationDoor):
         stream = self.stream
         if stream.backlog is None:
             stream.change_id(self.new_id())
-            stream.open(self.engine.config.number("repl-backlog-size"))
+            self.keep_stream()
             self.engine.feeds.append(stream)
 
     def close_stream(self) -> None:
@@ -212,7 +270,8 @@ class Primary(ReplicationDoor):
                 if not most or len(chosen) < most:
                     return
         self.stream.seal()
-        self.stream.database = -1
+        if not self.engine.is_replica:
+            self.stream.database = -1
         position: i64 = self.stream.offset() + 1
         if not self.door.start(chosen, to_disk):
             for replica in chosen:
@@ -260,6 +319,8 @@ class Primary(ReplicationDoor):
         return sum([1 for r in self.replicas.values() if r.state == ONLINE and r.durable >= offset])
 
     def ask(self) -> None:
+        if self.engine.is_replica:
+            return
         self.acknowledgement_wanted = self.stream.backlog is not None
 
     def count_good(self) -> int:
@@ -274,7 +335,9 @@ class Primary(ReplicationDoor):
     def judge_writes(self) -> None:
         """Refuse writes while fewer replicas than `min-replicas-to-write` hear them."""
         least = self.engine.config.number("min-replicas-to-write")
-        on = least > 0 and self.engine.config.number("min-replicas-max-lag") > 0
+        on = (
+            not self.engine.is_replica and least > 0 and self.engine.config.number("min-replicas-max-lag") > 0
+        )
         self.engine.set_gate(GATE_REPLICAS, on and self.count_good() < least)
 
     # -- time ---------------------------------------------------------------------------------------------
@@ -301,12 +364,17 @@ class Primary(ReplicationDoor):
             elif replica.state == WAIT_START or (replica.state == WAIT_END and self.door.runs_to_disk()):
                 replica.client.reply.raw(b"\n")  # patience: a snapshot is being made
                 replica.client.mark_pending()
-        if attached and self.seconds % config.number("repl-ping-replica-period") == 0:
+        if (
+            attached
+            and not self.engine.is_replica
+            and self.seconds % config.number("repl-ping-replica-period") == 0
+        ):
             self.stream.feed_ping()
         self.start_transfers()
         self.judge_writes()
         ttl_us: i64 = config.number("repl-backlog-ttl") * 1_000_000
-        if not attached and self.stream.backlog is not None and ttl_us > 0:
+        idle: bool = not attached and not self.engine.is_replica
+        if idle and self.stream.backlog is not None and ttl_us > 0:
             if self.engine.now_us - self.without_replicas_since_us > ttl_us:
                 self.close_stream()
                 self.door.log(

@@ -52,6 +52,19 @@ class Stream(WriteFeed):
         self.writer.out.truncate(0)
         self.backlog = None
 
+    def restart(self, replication_id: bytes, offset: i64) -> None:
+        """Stand in another history, which is held from here on."""
+        self.writer.out.truncate(0)
+        self.backlog = None
+        self.told = offset
+        self.change_id(replication_id)
+
+    def pass_on(self, data: bytes) -> None:
+        """A replica's: bytes of its primary's stream, as they came."""
+        backlog = self.backlog
+        if backlog is not None:
+            backlog.append(data)
+
     def change_id(self, replication_id: bytes) -> None:
         """Begin another history, which goes on from none."""
         self.replication_id = replication_id
@@ -63,6 +76,7 @@ class Stream(WriteFeed):
         self.second_id = self.replication_id
         self.second_offset = self.offset() + 1
         self.replication_id = replication_id
+        self.database = -1
 
     def vouches_for(self, replication_id: bytes, offset: i64) -> bool:
         """Whether who has the named history and wants this offset next has a prefix of ours."""

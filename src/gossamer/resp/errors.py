@@ -20,6 +20,11 @@ SAME_OBJECT: Final = b"ERR source and destination objects are the same"
 TIMEOUT_NOT_FLOAT: Final = b"ERR timeout is not a float or out of range"
 TIMEOUT_NEGATIVE: Final = b"ERR timeout is negative"
 TIMEOUT_NOT_INTEGER: Final = b"ERR timeout is not an integer or out of range"
+READ_ONLY_REPLICA: Final = b"READONLY You can't write against a read only replica."
+PRIMARY_DOWN: Final = b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+FORCED_UNBLOCK: Final = (
+    b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+)
 TOO_FEW_REPLICAS: Final = b"NOREPLICAS Not enough good replicas to write."
 OUT_OF_MEMORY: Final = b"OOM command not allowed when used memory > 'maxmemory'."
 NO_AUTH: Final = b"NOAUTH Authentication required."

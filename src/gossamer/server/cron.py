@@ -120,7 +120,7 @@ class Cron:
                     hooks.log_closing(client, "closed for overcoming of output buffer limits.")
                     client.door.close()
                     continue
-            if client.is_subscribed() or client.is_replica:
+            if client.is_subscribed() or client.is_replica or client.brings_own_data:
                 continue
             if self.timeout_s and client.blocked_command is None:
                 if now_us - client.last_interaction_us > self.timeout_s * 1_000_000:

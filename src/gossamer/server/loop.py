@@ -137,10 +137,11 @@ class Loop:
             if mask & ~4:
                 endpoint.on_readable()
 
-    def turn_within_command(self) -> None:
+    def turn_within_command(self, wait_s: float = 0.0) -> None:
         """While a command takes long: read and answer without waiting; no timers, and time stands still."""
+        ready = self.poller.poll(wait_s)
         self.engine.now_us = self.engine.clock.now_us()
-        self.dispatch(self.poller.poll(0.0))
+        self.dispatch(ready)
         self.flush_pending()
 
     def after_events(self) -> None:

@@ -50,6 +50,7 @@ class OutgoingConnection(Endpoint):
         self.unsent: list[bytes] = []
         self.unsent_bytes: i64 = 0
         self.watches_write: bool = False
+        self.held: bool = False
 
     def connect(self, host: bytes, port: int, tls_context: object | None = None, source: bytes = b"") -> None:
         """Begin; `source` is the address to come from. Raises OSError where that is plain at once."""
@@ -202,7 +203,20 @@ class OutgoingConnection(Endpoint):
     def watch_write(self, on: bool) -> None:
         if on != self.watches_write:
             self.watches_write = on
-            self.loop.poller.set(self.descriptor, READ | WRITE if on else READ, True)
+            if not self.held:
+                self.loop.poller.set(self.descriptor, READ | WRITE if on else READ, True)
+
+    def hold(self, on: bool) -> None:
+        """Read and send nothing for now, or go on."""
+        if on == self.held or self.socket is None:
+            return
+        self.held = on
+        if on:
+            self.loop.remove(self.descriptor)
+        else:
+            self.loop.add(self.descriptor, self)
+            if self.watches_write:
+                self.loop.poller.set(self.descriptor, READ | WRITE, True)
 
     # -- the end ------------------------------------------------------------------------------------------
 
@@ -218,7 +232,8 @@ class OutgoingConnection(Endpoint):
         sock = self.socket
         if sock is not None:
             self.socket = None
-            self.loop.remove(self.descriptor)
+            if not self.held:
+                self.loop.remove(self.descriptor)
             sock.close()
         self.unsent = []
         self.unsent_bytes = 0

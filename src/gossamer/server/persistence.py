@@ -85,6 +85,8 @@ class Persistence:
         self.manifest: Manifest | None = None  # of the append only file that is loaded
         self.loading_since_us: i64 = 0
         self.aof_in_trouble = False
+        self.replacing = False  # a replica's data set is: nothing may be written of it
+        self.loaded_aux: dict[bytes, bytes] = {}  # of the snapshot that was loaded at the start
         self.transfer_runs = False  # a child makes a snapshot for replicas
         self.fail: Callable[[str], None] = self.raise_failure
         self.when_loaded: list[Callable[[], None]] = []
@@ -147,7 +149,9 @@ class Persistence:
         except OSError as error:
             raise LoadingFailed(f"Fatal error loading the DB, check server logs: {error.strerror}") from error
         if file is not None:
-            self.loading = SnapshotLoading(file, self.engine.keyspace, True, self.config.flag("rdbchecksum"))
+            self.loading = SnapshotLoading(
+                file, self.engine.keyspace, self.config.primary() is None, self.config.flag("rdbchecksum")
+            )
 
     def know_manifest(self) -> None:
         """The append only file is off: its list is read all the same, so that turning it on goes on from there."""
@@ -213,6 +217,7 @@ class Persistence:
         loading.close()
         report = loading.report()
         self.snapshots.note_loaded(report)
+        self.loaded_aux = report.aux
         self.engine.state.dirty = 0
         elapsed_s = (self.engine.clock.now_us() - self.loading_since_us) / 1_000_000
         self.log.notice(
@@ -294,6 +299,21 @@ class Persistence:
             rewrites.turn_off()
         self.watch_children()
 
+    def suspend_appending(self) -> None:
+        """The data set is about to be replaced as a whole: what the append only file has is history."""
+        if self.rewrites.state != OFF:
+            self.engine.feeds.remove(self.aof)
+            self.rewrites.turn_off()
+
+    def resume_appending(self) -> bool:
+        """Begin the append only file anew with the data set of now, where there is to be one; False on failure."""
+        if self.rewrites.state == OFF and self.config.flag("appendonly"):
+            try:
+                self.follow_appendonly()
+            except ConfigError:
+                return False
+        return True
+
     def request_rewrite(self, may_run_now: bool) -> bool:
         """BGREWRITEAOF: True where it began, False where it waits. Raises CommandError."""
         self.watch_children()
@@ -323,7 +343,7 @@ class Persistence:
 
     def cron(self) -> None:
         """Children, save points, rewrites, and whether writes are refused."""
-        if self.loading is not None:
+        if self.loading is not None or self.replacing:
             return
         self.aof.cron()
         self.watch_children()
@@ -345,7 +365,7 @@ class Persistence:
     def before_shutdown(self, save: bool | None, force: bool) -> bool:
         """Do what a shutdown has to do with the disk; False where the server must not end (that failed)."""
         self.log.warning("User requested shutdown...")
-        if self.loading is not None:
+        if self.loading is not None or self.replacing:
             return True
         rewrites = self.rewrites
         rewrites.finish_ended()

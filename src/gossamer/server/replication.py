@@ -28,12 +28,15 @@ from gossamer.replication.primary import (
     Replica,
     TransferDoor,
 )
+from gossamer.replication.primary_link import CONNECTING
 from gossamer.server.connection import Endpoint
 from gossamer.server.cron import CronTask
 from gossamer.server.facts import new_identity
 from gossamer.server.log import Log
 from gossamer.server.loop import Loop
+from gossamer.server.oom_score import OomScore
 from gossamer.server.persistence import Persistence
+from gossamer.server.replica_sync import ReplicaSync
 
 PIECE_BYTES: Final = 65536
 TURN_BYTES: Final = 4 << 20  # to one replica, before others are looked after
@@ -105,12 +108,16 @@ class File:
 class Replication(TransferDoor):
     """A server's replication. `primary` is its side as a primary."""
 
-    def __init__(self, engine: Engine, loop: Loop, persistence: Persistence, log: Log) -> None:
+    def __init__(
+        self, engine: Engine, loop: Loop, persistence: Persistence, log: Log, oom_score: OomScore
+    ) -> None:
         self.engine = engine
         self.loop = loop
         self.persistence = persistence
         self.logbook = log
         self.primary = Primary(engine, self, new_identity())
+        self.sync = ReplicaSync(engine, loop, persistence, self.primary, engine.config, log, oom_score)
+        self.link = self.sync.link
         self.child_id: i64 = -1
         self.pipe: Pipe | None = None
         self.path = ""  # of the file that the child writes
@@ -118,7 +125,42 @@ class Replication(TransferDoor):
         self.files: dict[i64, File] = {}  # by client id
         self.last_second: i64 = 0
         engine.replication = self.primary
-        engine.info_sources.append(ReplicationFacts(self.primary))
+        engine.info_sources.append(ReplicationFacts(self))
+        persistence.snapshots.content.find_replication_aux = self.history_aux
+        persistence.when_loaded.append(self.begin)
+        for name in ("replica-read-only", "replica-serve-stale-data"):
+            engine.config.on_change(name, self.link.judge)
+
+    # -- where we stand -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The data set is loaded, and says perhaps where in which history it stands: a start of the server."""
+        aux = self.persistence.loaded_aux
+        replication_id = aux.get(b"repl-id", b"")
+        text = aux.get(b"repl-offset", b"")
+        database = aux.get(b"repl-stream-db", b"0")
+        if len(replication_id) != 40 or not text.isdigit():
+            replication_id = b""
+        offset = int(text) if replication_id else 0
+        wanted = self.engine.config.primary()
+        if wanted is not None:
+            index = int(database) if database.isdigit() else 0
+            count = len(self.engine.keyspace.databases)
+            self.link.remember(wanted[0], wanted[1], replication_id, offset, index if index < count else 0)
+        elif replication_id:
+            self.primary.go_on_from(replication_id, offset)
+
+    def history_aux(self) -> list[tuple[bytes, bytes]]:
+        """What a snapshot of now says of the history that it belongs to."""
+        stream = self.primary.stream
+        if stream.backlog is None or (self.engine.is_replica and not self.link.knows_history):
+            return []
+        database = self.link.selected() if self.engine.is_replica else max(stream.database, 0)
+        return [
+            (b"repl-stream-db", b"%d" % database),
+            (b"repl-id", stream.replication_id),
+            (b"repl-offset", b"%d" % stream.offset()),
+        ]
 
     # -- snapshots ----------------------------------------------------------------------------------------
 
@@ -143,13 +185,8 @@ class Replication(TransferDoor):
             job = TransferJob(
                 self.persistence.snapshots.content, writer, reader, mark, int(replicas[0].filter)
             )
-            stream = self.primary.stream
             job.now_s = int(self.engine.now_us) // 1_000_000
-            job.aux = [
-                (b"repl-stream-db", b"0"),
-                (b"repl-id", stream.replication_id),
-                (b"repl-offset", b"%d" % stream.offset()),
-            ]
+            job.aux = self.history_aux()
             self.child_id = self.persistence.processes.fork(job)
         except OSError as error:
             self.logbook.warning(f"Can't make a snapshot for replicas: {error.strerror or error}")
@@ -376,12 +413,15 @@ class Replication(TransferDoor):
             if backlog is not None:
                 backlog.size_bytes = self.engine.config.number("repl-backlog-size")
             self.primary.each_second()
+            if not self.engine.gate & GATE_LOADING or self.link.state >= CONNECTING:
+                self.link.each_second()
 
     def log(self, text: str) -> None:
         self.logbook.notice(text)
 
     def close(self) -> None:
         """The server ends."""
+        self.sync.close()
         self.cancel()
         for file in self.files.values():
             os.close(file.descriptor)
@@ -392,11 +432,12 @@ class Replication(TransferDoor):
 class ReplicationFacts(InfoSource):
     """What INFO tells of it."""
 
-    def __init__(self, primary: Primary) -> None:
-        self.primary = primary
+    def __init__(self, replication: Replication) -> None:
+        self.replication = replication
 
     def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
-        self.primary.add_facts(facts)
+        self.replication.primary.add_facts(facts)
+        self.replication.link.add_facts(facts)
 
 
 @final

@@ -159,7 +159,9 @@ class Server:
         self.facts: ProcessFacts | None = None  # since it listens
         self.launch: Launch | None = None  # of a server that is a process of its own
         self.cron.tasks.append(PersistenceTask(self.persistence))
-        self.replication: Replication = Replication(self.engine, self.loop, self.persistence, log)
+        self.replication: Replication = Replication(
+            self.engine, self.loop, self.persistence, log, self.oom_score
+        )
         self.cron.tasks.append(ReplicationTask(self.replication))
         self.migration_targets: SocketTargets = SocketTargets(config, self.engine.state.rng)
         self.engine.migration_targets = self.migration_targets

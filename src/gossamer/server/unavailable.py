@@ -1,6 +1,6 @@
 """What a configuration may ask for and this version cannot do: refused at the start, never passed over in silence.
 
-A server that ignored these would look right and be wrong: a replica that takes writes, a cluster of one.
+A server that ignored these would look right and be wrong: a cluster of one.
 """
 
 from gossamer.engine.config import Config
@@ -9,8 +9,6 @@ from gossamer.engine.config import Config
 def reasons_not_to_start(config: Config) -> list[str]:
     """A line for the log for each demand that cannot be met."""
     reasons: list[str] = []
-    if config.primary() is not None:
-        reasons.append("replicaof: replication is not available in this version")
     if config.flag("cluster-enabled"):
         reasons.append("cluster-enabled: cluster mode is not available in this version")
     for _, _, words in config.modules:
