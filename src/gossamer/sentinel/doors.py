@@ -83,12 +83,20 @@ class SentinelDoor:
         """The queue, running ones included, in order."""
         raise NotImplementedError
 
+    def is_executable(self, path: bytes) -> bool:
+        """Whether a file is there that this process may run."""
+        raise NotImplementedError
+
     def random_below(self, limit: int) -> int:
         """Uniform over 0 to limit - 1."""
         raise NotImplementedError
 
     def log(self, level: int, text: bytes) -> None:
         """A line of the log. Events are logged by the machine; the process only writes."""
+        raise NotImplementedError
+
+    def time_text(self, at_ms: int) -> bytes:
+        """A time for people, in the local zone: Mon Nov 23 07:30:00 2026."""
         raise NotImplementedError
 
     def resolve(self, host: bytes, names: bool) -> bytes | None:

@@ -269,7 +269,7 @@ class InstanceError(Exception):
 
 
 BAD_HOST: Final = b"Can't resolve instance hostname."
-BAD_PORT: Final = b"Invalid port number"
+BAD_PORT: Final = b"Invalid port number."
 DUPLICATE_PRIMARY: Final = b"Duplicate master name."
 DUPLICATE_REPLICA: Final = b"Duplicate hostname and port for replica."
 DUPLICATE_SENTINEL: Final = b"Duplicate runid for sentinel."
