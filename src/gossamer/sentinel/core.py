@@ -15,6 +15,7 @@ from gossamer.sentinel.doors import LOG_DEBUG, LOG_NOTICE, LOG_WARNING, Sentinel
 from gossamer.sentinel.instances import PRIMARY, REPLICA, Address, Instance, SentinelState
 
 SAVE_RETRY_MS: Final = 1000
+SAVE_FAILED: Final = b"ERR Failed to save config file. Check server logs."
 
 
 class SentinelCore:

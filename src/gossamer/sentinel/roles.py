@@ -97,10 +97,11 @@ def complete_promotion(core: SentinelCore, primary: Instance, replica: Instance)
     """
     before = primary.config_epoch
     primary.config_epoch = primary.failover_epoch
-    if not core.save():
+    primary.failover_state = FAILOVER_RECONF_SLAVES  # the file names the promoted replica from this state on
+    if not (core.may_save() and core.save()):
         primary.config_epoch = before
+        primary.failover_state = FAILOVER_WAIT_PROMOTION
         return
-    primary.failover_state = FAILOVER_RECONF_SLAVES
     primary.failover_state_changed_ms = core.now_ms
     core.event(LOG_WARNING, b"+promoted-slave", replica)
     if core.state.crash_after_promotion:
