@@ -22,6 +22,9 @@ INPUTS ?= 1000000
 EXAMPLES ?= 1000
 STATES ?= 100000
 CYCLES ?= 200
+RUNS ?= 100
+SECONDS ?= 20
+PARALLEL ?= 2
 SEQUENCES ?= 300
 ARGS ?=
 
@@ -32,7 +35,7 @@ WANTED := $(STAMPS)/wanted-$(shell echo '$(GOSSAMER_COMPILE) $(GOSSAMER_CFLAGS) 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help setup up down test check format fuzz payloads conformance campaign crash kill bench clean distclean
+.PHONY: help setup up down test check format fuzz payloads conformance campaign crash kill chaos bench clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -105,6 +108,9 @@ crash: setup $(STAMPS)/test-tools ## load what a loss of power can leave, fail e
 
 kill: setup $(STAMPS)/test-tools ## kill -9 a server under load, look for acknowledged writes; CYCLES=... ARGS="--seed 1"
 	@PYTHONPATH=tests $(BIN)/python -m support.kill_cycles --cycles $(CYCLES) $(ARGS)
+
+chaos: setup $(STAMPS)/test-tools ## trees of Gossamer, Redis and Valkey under load, cuts and kills; RUNS=... SECONDS=... PARALLEL=... ARGS="--seed 1"
+	@PYTHONPATH=tests $(BIN)/python -m support.chaos --runs $(RUNS) --seconds $(SECONDS) --parallel $(PARALLEL) $(ARGS)
 
 bench: setup $(STAMPS)/test-tools ## compare speed and memory with redis-server; ARGS="--quick" for a first look
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
