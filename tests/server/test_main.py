@@ -51,7 +51,7 @@ def test_to_listen_nowhere_is_refused():
     assert "Configured to not listen anywhere, exiting." in result.stdout
 
 
-@pytest.mark.parametrize("word", ["--test-memory", "--check-system", "--sentinel"])
+@pytest.mark.parametrize("word", ["--test-memory", "--check-system"])
 def test_what_it_cannot_do_is_refused_clearly(word):
     result = serve(word)
     assert result.returncode == 1

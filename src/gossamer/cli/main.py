@@ -11,11 +11,16 @@ from typing import Final
 
 SERVE_HELP: Final = "start a server; takes what redis-server takes: [file.conf] [--directive value ...] [-]"
 
+SENTINEL_HELP: Final = (
+    "start a Sentinel; takes what redis-sentinel takes: sentinel.conf [--directive value ...]"
+)
+
 CHECK_RDB_HELP: Final = "say what an RDB file holds, or what is wrong with it, where, and what is left"
 CHECK_AOF_HELP: Final = "the same for an append only file, its manifest or its directory; repair a torn end"
 
 SUBCOMMANDS: Final = (
     ("serve", SERVE_HELP),
+    ("sentinel", SENTINEL_HELP),
     ("check-rdb", CHECK_RDB_HELP),
     ("check-aof", CHECK_AOF_HELP),
 )
@@ -31,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     if first in ("--help", "-h", "help"):
         print(help_text())
         return 0
+    if first == "serve" and "--sentinel" in words:
+        first = "sentinel"
     subcommand = find(first)
     if subcommand is None:
         kind = "option" if first.startswith("-") else "subcommand"
@@ -45,6 +52,10 @@ def find(name: str) -> Callable[[list[str]], int] | None:
         from gossamer.server.main import run
 
         return run
+    if name == "sentinel":
+        from gossamer.server.sentinel_main import run as run_sentinel
+
+        return run_sentinel
     if name == "check-rdb":
         from gossamer.cli.check import check_rdb
 

@@ -302,6 +302,9 @@ def rewritten(config: Config, old: bytes, everything: bool = False) -> bytes:
         value = config.values[directive.name]
         forced = everything or directive.is_forced(value, config.compat)
         name = directive.name.encode()
+        if config.sentinel_lines is not None and isinstance(directive, SavePoints):
+            page.done(name)  # a Sentinel keeps no data
+            continue
         rows = directive.rows(value, config.compat)
         default_rows = directive.rows(directive.default_for(config.compat), config.compat)
         for index, row in enumerate(rows):

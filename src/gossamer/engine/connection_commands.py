@@ -127,7 +127,8 @@ def hello(client: Client, argv: list[bytes]) -> None:
 def write_hello(client: Client, personality: Personality) -> None:
     """The server's side of HELLO."""
     reply = client.reply
-    reply.map(7)
+    mode = client.engine.mode
+    reply.map(6 if mode == b"sentinel" else 7)
     reply.bulk(b"server")
     reply.bulk(personality.server)
     reply.bulk(b"version")
@@ -137,9 +138,10 @@ def write_hello(client: Client, personality: Personality) -> None:
     reply.bulk(b"id")
     reply.integer(client.client_id)
     reply.bulk(b"mode")
-    reply.bulk(b"standalone")
-    reply.bulk(b"role")
-    reply.bulk(personality.master_word)
+    reply.bulk(mode)
+    if mode != b"sentinel":
+        reply.bulk(b"role")
+        reply.bulk(personality.master_word)
     reply.bulk(b"modules")
     reply.array(0)
 

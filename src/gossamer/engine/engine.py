@@ -157,6 +157,7 @@ class Engine(KeyspaceListener):
         self.acknowledgements: Acknowledgements = Acknowledgements(self)
         self.functions: Functions = Functions(self, self.scripts)
         self.replication: ReplicationDoor = ReplicationDoor()
+        self.mode: bytes = b"standalone"  # or sentinel, as HELLO and INFO call it
         self.is_replica: bool = False
 
     # -- clients ------------------------------------------------------------------------------------------

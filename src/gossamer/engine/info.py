@@ -61,6 +61,7 @@ class EngineFacts(InfoSource):
         statistics = engine.statistics
         personality = engine.personality
         uptime_s = (engine.now_us - statistics.started_us) // 1_000_000
+        facts[b"redis_mode"] = facts[b"server_mode"] = engine.mode
         facts[b"redis_version"] = b"7.2.4" if personality.is_valkey else personality.version
         facts[b"server_name"] = personality.server
         facts[b"valkey_version"] = personality.version

@@ -21,12 +21,10 @@ from gossamer.base.quoting import quote, split_arguments
 from gossamer.engine.config import SentinelLines
 from gossamer.engine.config_file import FileError
 from gossamer.sentinel.doors import SentinelDoor
+from gossamer.sentinel.hello import current_address
 from gossamer.sentinel.instances import (
     DUPLICATE_REPLICA,
     DUPLICATE_SENTINEL,
-    FAILOVER_IN_PROGRESS,
-    FAILOVER_RECONF_SLAVES,
-    Address,
     Instance,
     InstanceError,
     SentinelState,
@@ -308,15 +306,6 @@ class Rows:
         """A directive of a primary."""
         texts = [word_of(word) for word in (primary.name, *words)]
         self.rows.append((key_of(name, primary.name), b" ".join([b"sentinel", name, *texts])))
-
-
-def current_address(primary: Instance) -> Address:
-    """Where the primary is: the promoted replica's address from the moment that its promotion is known."""
-    promoted = primary.promoted_replica
-    if promoted is not None and primary.flags & FAILOVER_IN_PROGRESS:
-        if primary.failover_state >= FAILOVER_RECONF_SLAVES:
-            return promoted.address
-    return primary.address
 
 
 def add_primary_rows(page: Rows, state: SentinelState, primary: Instance) -> None:

@@ -50,7 +50,6 @@ the next one are its values.
 REFUSED: Final = {
     "--test-memory": "memory is not tested here; memtester and memtest86+ do it well",
     "--check-system": "the system is not checked here; what matters is logged at the start",
-    "--sentinel": "this version has no Sentinel mode",
 }
 
 
@@ -77,6 +76,12 @@ def run(argv: list[str]) -> int:
     except UnreadableFile as unreadable:
         log.warning(str(unreadable))
         return 1
+    supervisor = settle(config, log)
+    return serve(config, log, supervisor, launch)
+
+
+def settle(config: Config, log: Log) -> str:
+    """Become the process that the configuration asks for, with its log; answers who supervises it."""
     supervisor = supervisor_of(config.choice("supervised"))
     background = config.flag("daemonize") and not supervisor
     if background:
@@ -87,7 +92,7 @@ def run(argv: list[str]) -> int:
     if config.flag("syslog-enabled"):
         log.open_syslog(config.text("syslog-ident"), config.choice("syslog-facility"))
     config.on_change("loglevel", lambda: log.configure(config.choice("loglevel"), config.text("logfile")))
-    return serve(config, log, supervisor, launch)
+    return supervisor
 
 
 def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
@@ -104,21 +109,8 @@ def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
         server.launch = launch
         server.reception.raise_descriptor_limit()
         server.listen()
-    except ListenError as refusal:
-        log.warning(str(refusal))
-        log.warning(f"Failed listening on port {config.number('port')} (TCP), aborting.")
-        return 1
-    except FileError as error:
-        sys.stderr.buffer.write(error.report().encode("utf-8", "surrogateescape"))
-        return 1
-    except UsersRefused as refused:
-        for line in str(refused).splitlines():
-            log.warning(line)
-        return 1
-    except ConfigError as mistake:
-        log.warning(str(mistake))
-        log.warning("Failed to configure TLS. Check logs for more info.")
-        return 1
+    except (ListenError, ConfigError, UsersRefused) as refusal:
+        return refuse_start(refusal, config, log)
     if not server.listening.listeners:
         log.warning("Configured to not listen anywhere, exiting.")
         return 1
@@ -154,6 +146,20 @@ def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
             remove_file(pid_file)
     log.warning("Gossamer is now ready to exit, bye bye...")
     return 0
+
+
+def refuse_start(refusal: Exception, config: Config, log: Log) -> int:
+    """Say why this server cannot be; the exit status."""
+    if isinstance(refusal, FileError):
+        sys.stderr.buffer.write(refusal.report().encode("utf-8", "surrogateescape"))
+        return 1
+    for line in str(refusal).splitlines():
+        log.warning(line)
+    if isinstance(refusal, ListenError):
+        log.warning(f"Failed listening on port {config.number('port')} (TCP), aborting.")
+    elif not isinstance(refusal, UsersRefused):
+        log.warning("Failed to configure TLS. Check logs for more info.")
+    return 1
 
 
 def announce(config: Config, log: Log) -> None:

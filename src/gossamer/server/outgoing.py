@@ -109,10 +109,14 @@ class OutgoingConnection(Endpoint):
         """host:port of this side."""
         return name_of(self.socket, False)
 
+    def is_closed(self) -> bool:
+        """Lost or given up; the loop may call once more in the turn in which that happens."""
+        return self.socket is None
+
     # -- the loop's calls ---------------------------------------------------------------------------------
 
     def on_writable(self) -> None:
-        if not self.connected and not self.complete_connect():
+        if self.is_closed() or (not self.connected and not self.complete_connect()):
             return
         while self.unsent:
             data = self.unsent[0]
@@ -149,7 +153,7 @@ class OutgoingConnection(Endpoint):
             self.handler.on_connected()
 
     def on_readable(self) -> None:
-        if not self.connected and not self.complete_connect():
+        if self.is_closed() or (not self.connected and not self.complete_connect()):
             return
         try:
             data = os.read(self.descriptor, OUTGOING_READ_BYTES)
