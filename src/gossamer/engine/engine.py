@@ -147,6 +147,7 @@ class Engine(KeyspaceListener):
         self.personality: Personality = personality_of(int(limits.compat))
         self.paused_until_ms: i64 = 0
         self.pause_writes_only: bool = False
+        self.writes_held: bool = False  # while this server hands its role over
         self.paused_clients: list[Client] = []
         self.tracks_latency: bool = True
         self.active_expire: bool = True  # DEBUG SET-ACTIVE-EXPIRE
@@ -561,9 +562,23 @@ class Engine(KeyspaceListener):
                 return True
         return False
 
+    def hold_writes(self) -> None:
+        """Let writes wait until release_writes(), whatever CLIENT PAUSE says."""
+        self.writes_held = True
+        self.state.expiry_paused = True
+        self.set_gate(GATE_PAUSED, True)
+
+    def release_writes(self) -> None:
+        if self.writes_held:
+            self.writes_held = False
+            if self.paused_until_ms <= self.state.now_ms:
+                self.end_pause()
+
     def end_pause(self) -> None:
         """Run what waited for the end of CLIENT PAUSE, in order."""
         self.paused_until_ms = 0
+        if self.writes_held:
+            return
         self.state.expiry_paused = False
         self.set_gate(GATE_PAUSED, False)
         waiting = self.paused_clients

@@ -23,10 +23,13 @@ MAY_REPLICATE: Final = frozenset((b"publish", b"spublish", b"pfcount", b"eval", 
 
 def must_pause(engine: Engine, client: Client, command: Command, argv: list[bytes]) -> bool:
     """Whether a request has to wait for the end of the pause."""
-    if engine.paused_until_ms <= engine.state.now_ms or client.is_replica or client.brings_own_data:
+    if client.is_replica or client.brings_own_data:
         return False
-    if not engine.pause_writes_only:
+    is_paused: bool = engine.paused_until_ms > engine.state.now_ms
+    if is_paused and not engine.pause_writes_only:
         return True
+    if not is_paused and not engine.writes_held:
+        return False
     if command.name == b"exec" and client.queued is not None:
         for request in client.queued:
             queued = engine.find_command(request)

@@ -6,9 +6,11 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
 from gossamer.base.numbers import is_int64, to_int64
+from gossamer.commands.arguments import integer_argument
 from gossamer.commands.table import Command
 from gossamer.engine.client import Client
 from gossamer.engine.client_text import client_line
+from gossamer.replication.failover import NOTHING
 from gossamer.replication.primary import ONLINE, WITHOUT_DATA, WITHOUT_FUNCTIONS, Primary
 from gossamer.replication.primary_link import CONNECTED, NO_PRIMARY, STATE_NAMES, PrimaryLink
 from gossamer.resp.errors import NOT_INTEGER, SYNTAX
@@ -32,10 +34,46 @@ def link_of(client: Client) -> PrimaryLink:
     return link
 
 
+def failover(client: Client, argv: list[bytes]) -> None:
+    """FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]"""
+    control = primary_of(client).failover
+    if len(argv) == 2 and argv[1].lower() == b"abort":
+        if control.state == NOTHING:
+            raise CommandError(b"ERR No failover in progress.")
+        control.abort("Failover manually aborted")
+        client.reply.ok()
+        return
+    host = b""
+    port: i64 = 0
+    timeout_ms: i64 = 0
+    forced = False
+    i = 1
+    while i < len(argv):
+        word = argv[i].lower()
+        if word == b"timeout" and i + 1 < len(argv) and timeout_ms == 0:
+            timeout_ms = integer_argument(argv[i + 1])
+            if timeout_ms <= 0:
+                raise CommandError(b"ERR FAILOVER timeout must be greater than 0")
+            i += 2
+        elif word == b"to" and i + 2 < len(argv) and not host:
+            host = argv[i + 1]
+            port = integer_argument(argv[i + 2])
+            i += 3
+        elif word == b"force" and not forced:
+            forced = True
+            i += 1
+        else:
+            raise CommandError(SYNTAX)
+    control.begin(host, port, forced, timeout_ms)
+    client.reply.ok()
+
+
 def replicaof(client: Client, argv: list[bytes]) -> None:
     """REPLICAOF host port | NO ONE"""
     link = link_of(client)
     engine = client.engine
+    if primary_of(client).failover.state != NOTHING:
+        raise CommandError(b"ERR REPLICAOF not allowed while failing over.")
     if argv[1].lower() == b"no" and argv[2].lower() == b"one":
         if link.state != NO_PRIMARY:
             engine.config.put("replicaof", ())
@@ -69,8 +107,10 @@ def describe(client: Client) -> str:
 def psync(client: Client, argv: list[bytes]) -> None:
     """PSYNC replicationid offset"""
     primary = primary_of(client)
-    if len(argv) > 3:
+    if len(argv) > 4 or (len(argv) == 4 and argv[3].lower() != b"failover"):
         raise CommandError(SYNTAX)
+    if len(argv) == 4:
+        primary.take_over(client, argv[1])
     if len(client.reply.out) > 0 or client.door.unsent_bytes() > 0:
         raise CommandError(PENDING_OUTPUT)
     offset: i64 = to_int64(argv[2]) if is_int64(argv[2]) else -1
@@ -192,5 +232,6 @@ COMMANDS: Final = (
     Command(b"replconf", replconf, -1, "admin noscript loading stale allow_busy", ""),
     Command(b"replicaof", replicaof, 3, _CHANGES_ROLE, ""),
     Command(b"slaveof", replicaof, 3, _CHANGES_ROLE, ""),
+    Command(b"failover", failover, -1, "admin noscript stale", ""),
     Command(b"role", role, 1, "noscript loading stale fast", "admin dangerous"),
 )

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from gossamer.base.errors import CommandError
 from gossamer.engine.client import Client
 from gossamer.engine.engine import GATE_REPLICAS, Engine
 from gossamer.engine.replication_door import ReplicationDoor
+from gossamer.replication.failover import Failover
 from gossamer.replication.stream import Stream
 
 if TYPE_CHECKING:
@@ -62,6 +64,9 @@ class Replica:
         """Where it says it is, or where it comes from."""
         return self.address or self.client.address.rpartition(b":")[0]
 
+    def is_online(self) -> bool:
+        return self.state == ONLINE
+
     def label(self) -> str:
         return f"{self.host().decode('utf-8', 'replace')}:{self.port or '<unknown-port>'}"
 
@@ -106,6 +111,7 @@ class Primary(ReplicationDoor):
         self.partial_refused: i64 = 0
         self.seconds: i64 = 0
         self.link: PrimaryLink | None = None  # the other side of this server
+        self.failover: Failover = Failover(self)
         self.serves: bool = True  # not a replica whose own link is down
 
     def new_id(self) -> bytes:
@@ -159,7 +165,7 @@ class Primary(ReplicationDoor):
 
     def disconnect_replicas(self) -> None:
         """They come back, and learn how things stand."""
-        for replica in list(self.replicas.values()):
+        for replica in self.attached():
             replica.client.door.close()
 
     def go_on_from(self, replication_id: bytes, offset: i64) -> None:
@@ -172,6 +178,17 @@ class Primary(ReplicationDoor):
         self.without_replicas_since_us = self.engine.now_us
 
     # -- synchronisation ----------------------------------------------------------------------------------
+
+    def take_over(self, client: Client, replication_id: bytes) -> None:
+        """PSYNC ... FAILOVER: the primary that this server follows wants to follow it instead."""
+        link = self.link
+        if link is None or not self.engine.is_replica:
+            raise CommandError(b"ERR PSYNC FAILOVER can't be sent to a master.")
+        if replication_id.lower() != self.stream.replication_id:
+            raise CommandError(b"ERR PSYNC FAILOVER replid must match my replid.")
+        self.engine.config.put("replicaof", ())
+        link.follow_nobody()
+        self.door.log("Failover request received: this server is the primary now")
 
     def synchronize(self, client: Client, replication_id: bytes, offset: i64, by_psync: bool) -> None:
         """PSYNC or SYNC: go on with the stream from the offset, or begin with a snapshot."""
@@ -319,7 +336,7 @@ class Primary(ReplicationDoor):
         return sum([1 for r in self.replicas.values() if r.state == ONLINE and r.durable >= offset])
 
     def ask(self) -> None:
-        if self.engine.is_replica:
+        if self.engine.is_replica or self.engine.writes_held:
             return
         self.acknowledgement_wanted = self.stream.backlog is not None
 
@@ -401,6 +418,7 @@ class Primary(ReplicationDoor):
             facts[b"min_slaves_good_slaves"] = self.count_good()
         for number, replica in enumerate(attached):
             facts[b"slave%d" % number] = self.describe(replica)
+        facts[b"master_failover_state"] = self.failover.name()
         facts[b"master_replid"] = stream.replication_id
         facts[b"master_replid2"] = stream.second_id
         facts[b"master_repl_offset"] = stream.offset()

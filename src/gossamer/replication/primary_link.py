@@ -110,8 +110,6 @@ class PrimaryLink:
         self.knows_history: bool = False  # and may ask to go on from where it stands
         self.database: i64 = 0  # that the stream has selected
         self.client: Client | None = None  # in whose name the stream runs
-        self.announced_port: i64 = 0
-        self.announced_address: bytes = b""
         self.asked: list[i64] = []
         self.buffer: bytes = b""  # what has arrived and is not understood yet
         self.state_since_us: i64 = 0
@@ -324,7 +322,8 @@ class PrimaryLink:
         if password:
             user = config.text(self.directive("user"))
             self.ask(ASKED_AUTH, [b"AUTH", user, password] if user else [b"AUTH", password])
-        port: i64 = config.number("replica-announce-port") or self.announced_port
+        own = "tls-port" if config.flag("tls-replication") else "port"
+        port: i64 = config.number("replica-announce-port") or config.number(own)
         self.ask(ASKED_PORT, [b"REPLCONF", b"listening-port", b"%d" % port])
         address = config.text("replica-announce-ip")
         if address:
@@ -355,8 +354,11 @@ class PrimaryLink:
         """The answer to PSYNC."""
         words = line.split()
         kind = words[0] if words else b""
-        if self.asks_to_take_over and not line.startswith(b"-"):
+        if self.asks_to_take_over:
             self.asks_to_take_over = False
+            self.primary.failover.answered(kind == b"+FULLRESYNC" or kind == b"+CONTINUE")
+            if self.state != HANDSHAKE:
+                return  # it was refused, and this server is the primary again
         if kind == b"+FULLRESYNC" and len(words) == 3 and len(words[1]) == 40 and is_int64(words[2]):
             self.door.log(f"Full resync from master: {text[12:]}")
             self.coming_id = words[1]

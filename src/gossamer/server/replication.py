@@ -407,6 +407,7 @@ class Replication(TransferDoor):
     def cron(self, now_ms: i64) -> None:
         """Children that have ended; once a second what the primary does by itself."""
         self.reap()
+        self.primary.failover.advance()
         if now_ms // 1000 != self.last_second:
             self.last_second = now_ms // 1000
             backlog = self.primary.stream.backlog

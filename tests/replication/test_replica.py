@@ -1,0 +1,268 @@
+"""Gossamer as a replica, of real servers and of its own kind: equal data at equal offsets, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from support.servers import ServerAbsent, ServerProcess, wait_until
+from support.wire import WireClient
+
+pytestmark = pytest.mark.peers
+DEBUG = ["--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0"]
+
+
+class Nodes:
+    """Servers of any kind, with a client each; all end with the test."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.stack = stack
+
+    def start(self, kind: str, *options: str) -> Node:
+        try:
+            server = self.stack.enter_context(ServerProcess(kind, [*DEBUG, *options]))
+        except ServerAbsent as absent:
+            pytest.skip(f"{absent} is not installed")
+        return Node(server)
+
+
+class Node:
+    """One server."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.server = server
+        self.client = WireClient(server.port)
+
+    def call(self, *argv: str | bytes) -> object:
+        return self.client.call(*argv).value
+
+    def info(self, section: str = "replication") -> dict[bytes, bytes]:
+        text = self.call("INFO", section)
+        assert isinstance(text, bytes)
+        return dict(line.split(b":", 1) for line in text.split(b"\r\n") if b":" in line)
+
+    def follow(self, primary: Node) -> None:
+        assert self.call("REPLICAOF", "127.0.0.1", str(primary.server.port)) == b"OK"
+        self.await_link()
+
+    def await_link(self) -> None:
+        wait_until(lambda: self.info()[b"master_link_status"] == b"up", 20, "the link to the primary")
+
+    def begin_anew(self) -> None:
+        """The process was started again."""
+        self.server.start()
+        self.client = WireClient(self.server.port)
+        wait_until(lambda: self.call("PING") == b"PONG", 20, "the data set")
+
+
+@pytest.fixture
+def nodes() -> Iterator[Nodes]:
+    with ExitStack() as stack:
+        yield Nodes(stack)
+
+
+def agree(*all_nodes: Node) -> None:
+    """At one offset all hold the same."""
+
+    def at_one_offset() -> bool:
+        return len({node.info()[b"master_repl_offset"] for node in all_nodes}) == 1
+
+    wait_until(at_one_offset, 20, "equal offsets")
+    assert len({node.call("DEBUG", "DIGEST") for node in all_nodes}) == 1
+    assert len({node.info()[b"master_replid"] for node in all_nodes}) == 1
+
+
+def write_some(node: Node, mark: str, count: int = 100) -> None:
+    for number in range(count):
+        node.call("SET", f"{mark}:{number}", "x" * number)
+        node.call("RPUSH", f"{mark}:list", str(number))
+    node.call("SELECT", "3")
+    node.call("HSET", mark, "field", "value")
+    node.call("MULTI")
+    node.call("SADD", "set", "1", "2", mark)
+    node.call("ZADD", "zset", "1.5", mark)
+    node.call("EXEC")
+    node.call("EVAL", "redis.call('SET', KEYS[1], '2') return redis.call('INCR', KEYS[1])", "1", f"{mark}:n")
+    node.call("XADD", "stream", "*", "f", mark)
+    node.call("SELECT", "0")
+
+
+PRIMARIES = ["redis-server", "valkey-server", "gossamer"]
+
+
+@pytest.mark.parametrize("kind", PRIMARIES)
+@pytest.mark.parametrize("diskless", ["yes", "no"])
+@pytest.mark.parametrize("load", ["disabled", "on-empty-db", "swapdb"])
+def test_follows_and_goes_on_after_a_cut(nodes: Nodes, kind: str, diskless: str, load: str) -> None:
+    primary = nodes.start(kind, "--repl-diskless-sync", diskless)
+    replica = nodes.start("gossamer", "--repl-diskless-load", load)
+    write_some(primary, "before")
+    replica.call("SET", "old", "gone")
+    replica.follow(primary)
+    agree(primary, replica)
+    assert replica.call("GET", "old") is None
+    write_some(primary, "after")
+    assert primary.call("WAIT", "1", "5000") == 1
+    agree(primary, replica)
+    replica.call("CLIENT", "KILL", "TYPE", "master")
+    write_some(primary, "during")
+    replica.await_link()
+    agree(primary, replica)
+    assert primary.info("stats")[b"sync_full"] == b"1"
+    refused = replica.client.call("SET", "x", "1")
+    assert str(refused).find("READONLY") >= 0
+
+
+@pytest.mark.parametrize("middle", PRIMARIES)
+def test_a_chain_has_one_history_and_survives_promotion(nodes: Nodes, middle: str) -> None:
+    first = nodes.start("gossamer" if middle != "gossamer" else "redis-server")
+    second = nodes.start(middle)
+    third = nodes.start("gossamer")
+    write_some(first, "a")
+    second.follow(first)
+    third.follow(second)
+    write_some(first, "b")
+    agree(first, second, third)
+    assert second.call("REPLICAOF", "NO", "ONE") == b"OK"
+    write_some(second, "c")
+    third.await_link()
+    agree(second, third)
+    full = second.info("stats")[b"sync_full"]
+    first.follow(second)
+    agree(first, second, third)
+    assert second.info("stats")[b"sync_full"] == full, "the old primary goes on from the second id"
+
+
+@pytest.mark.parametrize("kind", PRIMARIES)
+def test_a_replica_that_restarts_goes_on_from_its_file(nodes: Nodes, kind: str) -> None:
+    primary = nodes.start(kind)
+    replica = nodes.start("gossamer", "--replicaof", f"127.0.0.1 {primary.server.port}")
+    replica.await_link()
+    write_some(primary, "a")
+    agree(primary, replica)
+    replica.call("SAVE")
+    replica.server.crash()
+    write_some(primary, "b")
+    replica.begin_anew()
+    replica.await_link()
+    agree(primary, replica)
+    assert primary.info("stats")[b"sync_full"] == b"1"
+
+
+@pytest.mark.parametrize("kind", PRIMARIES)
+def test_a_primary_that_restarts_is_still_of_the_same_history(nodes: Nodes, kind: str) -> None:
+    primary = nodes.start("gossamer")
+    replica = nodes.start(kind)
+    replica.follow(primary)
+    write_some(primary, "a")
+    primary.call("SET", "due", "1", "PX", "400")
+    agree(primary, replica)
+    primary.call("SAVE")
+    primary.server.crash()
+    primary.begin_anew()
+    replica.await_link()
+    wait_until(lambda: primary.call("GET", "due") is None, 10, "the key's end")
+    write_some(primary, "b")
+    agree(primary, replica)
+    stats = primary.info("stats")
+    assert (stats[b"sync_full"], stats[b"sync_partial_ok"]) == (b"0", b"1")
+
+
+def test_appends_what_its_primary_says(nodes: Nodes) -> None:
+    primary = nodes.start("redis-server")
+    replica = nodes.start("gossamer", "--appendonly", "yes")
+    write_some(primary, "a")
+    replica.follow(primary)
+    write_some(primary, "b")
+    agree(primary, replica)
+    wait_until(
+        lambda: replica.info("persistence")[b"aof_rewrite_in_progress"] == b"0", 20, "the first rewrite"
+    )
+    digest = replica.call("DEBUG", "DIGEST")
+    replica.call("REPLICAOF", "NO", "ONE")
+    replica.server.terminate()
+    replica.begin_anew()
+    assert replica.call("DEBUG", "DIGEST") == digest
+
+
+@pytest.mark.parametrize("kind", PRIMARIES)
+def test_failover_hands_the_role_over(nodes: Nodes, kind: str) -> None:
+    primary = nodes.start("gossamer")
+    replica = nodes.start(kind)
+    replica.follow(primary)
+    write_some(primary, "a")
+    assert primary.call("FAILOVER", "TO", "127.0.0.1", str(replica.server.port)) == b"OK"
+    wait_until(lambda: replica.info()[b"role"] == b"master", 20, "the new primary")
+    primary.await_link()
+    write_some(replica, "b")
+    agree(primary, replica)
+    assert primary.info()[b"master_failover_state"] == b"no-failover"
+    assert replica.info("stats")[b"sync_full"] == b"0"
+
+
+def test_takes_the_role_over_from_a_real_server(nodes: Nodes) -> None:
+    primary = nodes.start("redis-server")
+    replica = nodes.start("gossamer")
+    replica.follow(primary)
+    write_some(primary, "a")
+    assert primary.call("FAILOVER") == b"OK"
+    wait_until(lambda: replica.info()[b"role"] == b"master", 20, "the new primary")
+    primary.await_link()
+    write_some(replica, "b")
+    agree(primary, replica)
+
+
+def test_serves_nothing_stale_where_told_so(nodes: Nodes) -> None:
+    primary = nodes.start("redis-server")
+    replica = nodes.start("gossamer", "--replica-serve-stale-data", "no")
+    primary.call("SET", "k", "v")
+    replica.follow(primary)
+    agree(primary, replica)
+    primary.server.crash()
+    wait_until(lambda: "MASTERDOWN" in str(replica.client.call("GET", "k")), 20, "the loss of the link")
+    assert replica.info()[b"master_link_status"] == b"down"
+    replica.call("CONFIG", "SET", "replica-serve-stale-data", "yes")
+    assert replica.call("GET", "k") == b"v"
+    assert "NOMASTERLINK" in str(replica.client.call("PSYNC", "?", "-1"))
+
+
+def test_what_is_due_is_hidden_until_the_primary_says_so(nodes: Nodes) -> None:
+    primary = nodes.start("gossamer")
+    replica = nodes.start("gossamer")
+    replica.follow(primary)
+    primary.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    primary.call("SET", "k", "v", "PX", "100")
+    agree(primary, replica)
+    wait_until(lambda: replica.call("GET", "k") is None, 10, "the key's end")
+    assert replica.call("DBSIZE") == 1
+    assert replica.call("EXISTS", "k") == 0
+    assert primary.call("GET", "k") is None
+    wait_until(lambda: replica.call("DBSIZE") == 0, 10, "the primary's DEL")
+    agree(primary, replica)
+
+
+def test_what_a_writable_replica_writes_stays_its_own(nodes: Nodes) -> None:
+    primary = nodes.start("redis-server")
+    middle = nodes.start("gossamer", "--replica-read-only", "no")
+    last = nodes.start("gossamer")
+    middle.follow(primary)
+    last.follow(middle)
+    assert middle.call("SET", "own", "1") == b"OK"
+    primary.call("SET", "k", "v")
+    wait_until(lambda: last.call("GET", "k") == b"v", 10, "the write")
+    assert last.call("GET", "own") is None
+    assert "cannot be used with replica" in str(middle.client.call("WAIT", "1", "10"))
+
+
+def test_authenticates_itself(nodes: Nodes) -> None:
+    primary = nodes.start("redis-server")
+    primary.call("ACL", "SETUSER", "link", "on", ">secret", "+psync", "+replconf", "+ping")
+    primary.call("CONFIG", "SET", "requirepass", "other")
+    replica = nodes.start("gossamer", "--masteruser", "link", "--masterauth", "secret")
+    replica.follow(primary)
+    wrong = nodes.start("gossamer", "--masterauth", "wrong")
+    wrong.call("REPLICAOF", "127.0.0.1", str(primary.server.port))
+    wait_until(lambda: "Unable to AUTH" in wrong.server.log_tail(), 10, "the refusal in the log")
+    assert wrong.info()[b"master_link_status"] == b"down"
