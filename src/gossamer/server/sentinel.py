@@ -100,12 +100,17 @@ class SentinelServer:
         self.door: SystemSentinelDoor = SystemSentinelDoor(self.engine, self.links, self.scripts, log)
         self.machine: Sentinel = Sentinel(lines.state, self.door)
         self.links.machine = self.machine
-        lines.state.port = config.number("port") or config.number("tls-port")
+        lines.state.port = self.announced_port()
         lines.load(self.door, self.door.is_executable, self.now_ms())
         self.engine.add_commands(sentinel_commands(self.engine, self.machine, self.now_ms))
         start_users(self.engine, config)
         rename_commands(self.engine, config)
         self.reception.follow_config()
+
+    def announced_port(self) -> int:
+        """Where other Sentinels are to connect: they speak TLS where we do."""
+        tls_port = self.config.number("tls-port")
+        return tls_port if tls_port and self.config.flag("tls-replication") else self.config.number("port")
 
     def now_ms(self) -> int:
         """The time of this turn of the loop."""
