@@ -1,14 +1,14 @@
-"""`make bench`: Gossamer beside redis-server (and valkey-server where installed): speed, memory, stalls, AOF."""
+"""`make bench`: Gossamer beside redis-server and valkey-server: speed, memory, stalls, AOF, replication."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from bench import durability, memory, report, speed, stalls
+from bench import durability, memory, replication, report, speed, stalls
 from bench.machine import chosen_commands
 
-PARTS = ("speed", "memory", "stalls", "durability")
+PARTS = ("speed", "memory", "stalls", "durability", "replication")
 OUTPUT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
 
@@ -24,7 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pipeline", type=words, default=["1", "16"], help="pipeline depths")
     parser.add_argument("--pairs", type=int, default=3, help="runs of each server, taken in turn")
     parser.add_argument("--requests", type=int, help="requests a run (LRANGE and MSET take a part of them)")
-    parser.add_argument("--keys", type=int, default=1_000_000, help="keys of the memory and stalls parts")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="keys of the other parts")
     parser.add_argument(
         "--server",
         action="append",
@@ -58,6 +58,8 @@ def main() -> None:
         run_stalls(commands, keys, output)
     if "durability" in chosen.only:
         run_durability(chosen, commands, output)
+    if "replication" in chosen.only:
+        run_replication(chosen, commands, keys, output)
     if output is not None:
         print(f"written to {output}")
 
@@ -129,6 +131,36 @@ def run_durability(chosen: argparse.Namespace, commands: dict[str, list[str]], o
         report.replace_section(
             output, "durability", [report.provenance(servers, options), "", *lines, "", *means]
         )
+
+
+def run_replication(
+    chosen: argparse.Namespace, commands: dict[str, list[str]], keys: int, output: Path | None
+) -> None:
+    pairs = 1 if chosen.quick else chosen.pairs
+    names = list(replication.primaries(commands))
+    print(f"replication: {', '.join(names)}, each with one redis-server below it, in turn, {pairs} times")
+    print(" ".join(f"{cell:>14}" for cell in speed.header(names)), flush=True)
+    rows, servers = replication.measure_throughput(
+        commands,
+        pairs,
+        chosen.requests or (20_000 if chosen.quick else None),
+        lambda row: print(" ".join(f"{cell:>14}" for cell in speed.cells(row)), flush=True),
+    )
+    means = replication.means(rows)
+    print("\n".join(means))
+    print(f"full synchronisation of {keys:,} keys", flush=True)
+    found = replication.measure_synchronization(commands, keys, pairs)
+    times = report.table(replication.SYNCHRONIZATION_HEADER, replication.synchronization_cells(found))
+    print("\n".join(times))
+    if output is not None:
+        options = (
+            f"each primary with one redis-server replica; redis-benchmark -c {speed.CLIENTS} "
+            f"-r {speed.KEYSPACE} -d 3, medians of {pairs} runs"
+        )
+        lines = report.table(speed.header(names), [speed.cells(row) for row in rows])
+        text = [report.provenance(servers, options), "", *lines, "", *means, ""]
+        text += [f"Full synchronisation of {keys:,} keys of 16 bytes, diskless:", "", *times]
+        report.replace_section(output, "replication", text)
 
 
 if __name__ == "__main__":

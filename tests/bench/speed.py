@@ -182,9 +182,14 @@ class Audience:
 
 
 def take_run(
-    server: BenchmarkServer, test: Test, pipeline: int, requests: int, client_core: int | None
+    server: BenchmarkServer,
+    test: Test,
+    pipeline: int,
+    requests: int,
+    client_core: int | None,
+    settle: Callable[[], None] | None = None,
 ) -> Run:
-    """One run of redis-benchmark, on the given core or on any."""
+    """One run of redis-benchmark, on the given core or on any. Its end is when `settle` returns."""
     with server.client(timeout_s=60.0) as client:
         client.call("FLUSHALL")
         if test.prepare is not None:
@@ -205,6 +210,8 @@ def take_run(
         check=False,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
+    if settle is not None:
+        settle()
     cpu_ns = server.cpu_ns() - before_ns
     audience.leave()
     rows = list(csv.DictReader(io.StringIO(result.stdout)))

@@ -17,7 +17,7 @@ def test_a_tree_under_faults_holds_one_data_set_in_the_end() -> None:
     absent = {REDIS, VALKEY} - set(kinds)
     if absent:
         pytest.skip(f"{', '.join(sorted(absent))} is absent")
-    plan = Plan(seed=20, seconds=SECONDS, everywhere=False, kinds=kinds)
+    plan = Plan(seed=20, seconds=SECONDS, kinds=kinds)
     try:
         counts = run(plan)
     except Broken as broken:

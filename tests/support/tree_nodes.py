@@ -7,6 +7,7 @@ Must not know: which faults there are, what is compared.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Sequence
 
 from conformance.differential import ProcessTarget, content_of
@@ -14,6 +15,7 @@ from support.links import Link
 from support.servers import ServerProcess
 
 GOSSAMER, REDIS, VALKEY = "gossamer", "redis-server", "valkey-server"
+FOLLOW_WITHIN_S = 15.0
 
 
 class Broken(AssertionError):
@@ -52,6 +54,11 @@ class Node:
         if self.is_up():
             words = ("NO", "ONE") if parent is None else ("127.0.0.1", str(self.link.port))
             reply = self.call("REPLICAOF", *words)
+            deadline = time.monotonic() + FOLLOW_WITHIN_S
+            while reply.startswith(b"-LOADING") and time.monotonic() < deadline:
+                self.link.heal()  # what it loads may come over it
+                time.sleep(0.05)
+                reply = self.call("REPLICAOF", *words)
             if not reply.startswith(b"+OK"):
                 raise Broken(f"{self.name}: REPLICAOF {' '.join(words)}: {reply!r}")
 
