@@ -22,6 +22,7 @@ INPUTS ?= 1000000
 EXAMPLES ?= 1000
 STATES ?= 100000
 CYCLES ?= 200
+RUNS ?= 20
 RUNS ?= 100
 SECONDS ?= 20
 PARALLEL ?= 2
@@ -111,6 +112,9 @@ kill: setup $(STAMPS)/test-tools ## kill -9 a server under load, look for acknow
 
 chaos: setup $(STAMPS)/test-tools ## trees of Gossamer, Redis and Valkey under load, cuts and kills; RUNS=... SECONDS=... PARALLEL=... ARGS="--seed 1"
 	@PYTHONPATH=tests $(BIN)/python -m support.chaos --runs $(RUNS) --seconds $(SECONDS) --parallel $(PARALLEL) $(ARGS)
+
+failovers: setup $(STAMPS)/test-tools ## time failovers of our Sentinels and of redis-sentinel side by side; RUNS=... ARGS="--server valkey-server"
+	@PYTHONPATH=tests $(BIN)/python -m support.failover_times --runs $(RUNS) $(ARGS)
 
 bench: setup $(STAMPS)/test-tools ## compare speed and memory with redis-server; ARGS="--quick" for a first look
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
