@@ -44,16 +44,15 @@ def send_periodic(core: SentinelCore, instance: Instance) -> None:
         return
     now = core.now_ms
     timings = core.state.timings
+    # A time that lies ahead is from before the clock was put back: what it says is due.
     if not instance.flags & SENTINEL and (
-        instance.info_refreshed_ms == 0
-        or now - instance.info_refreshed_ms > info_period_ms(core, instance)
-        or now < instance.info_refreshed_ms
+        abs(now - instance.info_refreshed_ms) > info_period_ms(core, instance)
     ):
         send(core, instance, [mapped(instance, b"INFO")], REQUEST_INFO)
     ping_period = min(instance.down_after_ms, timings.ping_period)
-    if now - link.last_pong_ms > ping_period and now - link.last_ping_ms > ping_period // 2:
+    if abs(now - link.last_pong_ms) > ping_period and abs(now - link.last_ping_ms) > ping_period // 2:
         send_ping(core, instance)
-    if now - instance.last_publish_ms > timings.publish_period:
+    if abs(now - instance.last_publish_ms) > timings.publish_period:
         hello.send_hello(core, instance)
 
 

@@ -49,7 +49,7 @@ def ask_others(core: SentinelCore, primary: Instance, at_once: bool) -> None:
     """Ask the other Sentinels whether the primary is down, and during a failover for their votes."""
     period = core.state.timings.ask_period
     for sentinel in primary.sentinels.values():
-        elapsed = core.now_ms - sentinel.last_primary_down_reply_ms
+        elapsed = abs(core.now_ms - sentinel.last_primary_down_reply_ms)
         if elapsed > period * ASK_VALIDITY_PERIODS:
             sentinel.flags &= ~PRIMARY_DOWN
             sentinel.leader = b""
