@@ -27,6 +27,7 @@ RUNS ?= 100
 SECONDS ?= 20
 PARALLEL ?= 2
 SEQUENCES ?= 300
+SEEDS ?= 5000
 ARGS ?=
 
 SOURCES := $(shell find src -name '*.py' -o -name '*.json' -o -name '*.lua' -o -name py.typed) setup.py pyproject.toml
@@ -36,7 +37,7 @@ WANTED := $(STAMPS)/wanted-$(shell echo '$(GOSSAMER_COMPILE) $(GOSSAMER_CFLAGS) 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help setup up down test check format fuzz payloads conformance campaign crash kill chaos bench clean distclean
+.PHONY: help setup up down test check format fuzz payloads conformance campaign crash sentinels kill chaos bench clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -106,6 +107,9 @@ campaign: setup $(STAMPS)/test-tools ## long random comparison with the real ser
 
 crash: setup $(STAMPS)/test-tools ## load what a loss of power can leave, fail every file operation; STATES=... ARGS="--seed 1"
 	@PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m support.crash_campaign --states $(STATES) $(ARGS)
+
+sentinels: setup $(STAMPS)/test-tools ## simulate Sentinels while things go wrong, convict broken ones; SEEDS=... ARGS="--seed 17"
+	@PYTHONPATH=tests $(BIN)/python -m support.sentinel_campaign --seeds $(SEEDS) $(ARGS)
 
 kill: setup $(STAMPS)/test-tools ## kill -9 a server under load, look for acknowledged writes; CYCLES=... ARGS="--seed 1"
 	@PYTHONPATH=tests $(BIN)/python -m support.kill_cycles --cycles $(CYCLES) $(ARGS)
