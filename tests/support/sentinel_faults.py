@@ -47,7 +47,7 @@ class Faults:
         self.only_clocks = self.random.random() < 0.05
         if self.only_clocks:
             functions = [self.jump_far]
-            self.world.delay_ms = int(self.world.down_after_ms * 0.3)  # answers are awaited most of the time
+            self.world.delay_ms = int(self.world.down_after_ms * 0.2)  # answers are awaited most of the time
         else:
             first = choose((self.crash_primary, self.crash_primary, self.isolate_primary))
             self.world.at(start_ms + self.random.randrange(500), self.begin, first)

@@ -11,7 +11,8 @@ from support.sentinel_world import NAME, START_MS, World
 WARM_UP_MS = 7000
 PATIENCE_MS = 150_000
 LOOK_MS = 1000
-PEACE_MS = 12_000
+SETTLING_MS = 6000  # connections that died in a cut are found dead only now
+PEACE_MS = 15_000
 MANUAL_SHARE = 20  # one seed in so many is an operator's failover instead of faults
 
 
@@ -87,7 +88,7 @@ class Run:
             self.run_watching(world.now + LOOK_MS)
             problem = rules.unsettled(world)
             if problem:
-                if calm_since and rules.tries != tries:
+                if calm_since and world.now - calm_since > SETTLING_MS and rules.tries != tries:
                     rules.broken("peace", f"a failover began after everything had settled: {problem}")
                 calm_since = 0
             elif not calm_since:

@@ -248,7 +248,7 @@ def detect_end(core: SentinelCore, primary: Instance) -> None:
 def switch_to_promoted(core: SentinelCore, primary: Instance) -> None:
     """The end: the promoted replica is what is watched from now on."""
     address = (primary.promoted_replica or primary).address
-    hello.announce_switch(core, primary, address)
+    hello.announce_switch(core, primary, primary.address, address)
     change_address(core, primary, address)
 
 

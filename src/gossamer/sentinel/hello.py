@@ -203,9 +203,14 @@ def take_current_epoch(core: SentinelCore, primary: Instance, epoch: int) -> Non
 
 
 def take_configuration(core: SentinelCore, primary: Instance, sentinel: Instance, hello: Hello) -> None:
+    """A newer configuration counts, whatever this Sentinel is about to do.
+
+    Also one that names the address which it watches while it turns the replicas to a promoted one: its own failover
+    is over then. (redis-sentinel goes on, under the newer epoch: two addresses of one epoch, for ever.)
+    """
     if hello.config_epoch <= primary.config_epoch:
         return
-    if core.is_at(primary, hello.primary_host, hello.primary_port):
+    if core.is_at(primary, hello.primary_host, hello.primary_port) and not is_overtaken(primary, hello):
         primary.config_epoch = hello.config_epoch
         core.save()
         return
@@ -213,17 +218,25 @@ def take_configuration(core: SentinelCore, primary: Instance, sentinel: Instance
         address = resolve_address(core.state, core.door, hello.primary_host, hello.primary_port, True)
     except InstanceError:
         return
+    old = current_address(primary)
     primary.config_epoch = hello.config_epoch
     core.event(LOG_WARNING, b"+config-update-from", sentinel)
-    old = primary.address
-    announce_switch(core, primary, address)
+    moves = not old.same_as(address)
+    if moves:
+        announce_switch(core, primary, old, address)
     change_address(core, primary, address)
-    core.tell_reconfiguration(primary, b"observer", old, primary.address)
+    if moves:
+        core.tell_reconfiguration(primary, b"observer", old, primary.address)
 
 
-def announce_switch(core: SentinelCore, primary: Instance, address: Address) -> None:
+def is_overtaken(primary: Instance, hello: Hello) -> bool:
+    """Whether a failover of this Sentinel is older than the configuration that it hears of."""
+    return bool(primary.flags & FAILOVER_IN_PROGRESS) and primary.failover_epoch <= hello.config_epoch
+
+
+def announce_switch(core: SentinelCore, primary: Instance, old: Address, address: Address) -> None:
     """+switch-master: what clients wait for."""
-    state, old = core.state, primary.address
+    state = core.state
     text = b"%s %s %d %s %d" % (
         primary.name,
         state.announced(old),

@@ -2,8 +2,9 @@
 
 Owns the orders that are given to servers (REPLICAOF in a transaction) and when one is given outside a failover.
 
-Invariants: outside a failover an order is given only while the primary looks sane from here, and after a wait that is
-longer than the newest configuration takes to get around: a Sentinel with an old one must not undo a failover.
+Invariants: during a failover of this Sentinel the failover alone gives orders (redis-sentinel turns replicas to the old
+primary then, should that come back). Outside one an order is given only while the primary looks sane from here, and
+after a wait that is longer than the newest configuration takes to get around: who has an old one must not undo it.
 """
 
 from __future__ import annotations
@@ -75,11 +76,12 @@ def react(core: SentinelCore, instance: Instance, role: bytes) -> None:
     if role == ROLE_PRIMARY:
         if is_awaited_promotion(primary, instance):
             complete_promotion(core, primary, instance)
-        else:
+        elif not primary.flags & FAILOVER_IN_PROGRESS:
             put_back(core, primary, instance)
-        return
-    put_right(core, primary, instance)
-    follow_reconfiguration(core, primary, instance)
+    elif primary.flags & FAILOVER_IN_PROGRESS:
+        follow_reconfiguration(core, primary, instance)
+    else:
+        put_right(core, primary, instance)
 
 
 def is_awaited_promotion(primary: Instance, replica: Instance) -> bool:
