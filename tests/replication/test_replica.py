@@ -54,7 +54,7 @@ class Node:
         """The process was started again."""
         self.server.start()
         self.client = WireClient(self.server.port)
-        wait_until(lambda: self.call("PING") == b"PONG", 20, "the data set")
+        wait_until(lambda: self.info("persistence")[b"loading"] == b"0", 20, "the data set")
 
 
 @pytest.fixture
@@ -266,3 +266,38 @@ def test_authenticates_itself(nodes: Nodes) -> None:
     wrong.call("REPLICAOF", "127.0.0.1", str(primary.server.port))
     wait_until(lambda: "Unable to AUTH" in wrong.server.log_tail(), 10, "the refusal in the log")
     assert wrong.info()[b"master_link_status"] == b"down"
+
+
+@pytest.mark.parametrize("kind", PRIMARIES)
+def test_a_primary_that_comes_back_empty_does_not_wipe_its_replicas(nodes: Nodes, kind: str) -> None:
+    primary = nodes.start("gossamer", "--safe-start-guard", "yes")
+    replica = nodes.start(kind)
+    replica.follow(primary)
+    write_some(primary, "a")
+    agree(primary, replica)
+    primary.server.crash()
+    primary.begin_anew()
+    wait_until(lambda: "GUARDED" in str(primary.client.call("SET", "x", "1")), 20, "the guard")
+    assert "GUARDED" in str(primary.client.call("PING"))
+    assert primary.call("DBSIZE") == 0
+    assert replica.call("GET", "a:7") == b"x" * 7, "what the replica has stays"
+    replica.call("REPLICAOF", "NO", "ONE")
+    primary.follow(replica)
+    write_some(replica, "b")
+    agree(primary, replica)
+
+
+def test_the_word_of_an_operator_ends_the_safe_start(nodes: Nodes) -> None:
+    primary = nodes.start("gossamer", "--safe-start-guard", "yes")
+    replica = nodes.start("gossamer")
+    other = nodes.start("gossamer")
+    replica.follow(other)
+    write_some(other, "a")
+    agree(other, replica)
+    replica.call("REPLICAOF", "127.0.0.1", str(primary.server.port))
+    wait_until(lambda: "GUARDED" in str(primary.client.call("SET", "x", "1")), 20, "the guard")
+    assert primary.call("REPLICAOF", "NO", "ONE") == b"OK"
+    assert primary.call("SET", "x", "1") == b"OK"
+    replica.await_link()
+    agree(primary, replica)
+    assert replica.call("DBSIZE") == 1

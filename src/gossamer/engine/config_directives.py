@@ -323,6 +323,7 @@ DIRECTIVES: Final[tuple[Directive, ...]] = (
     integer("repl-backlog-ttl", 3600, 0, LONG_MAX),
     also(integer("replica-priority", 100, 0, INT_MAX), "slave-priority"),
     yes_no("replica-announced", True),
+    yes_no("safe-start-guard", False),
     choice("propagation-error-behavior", 0, numbered("ignore panic panic-on-replicas")),
     yes_no("replica-ignore-disk-write-errors", False),
     also(integer("min-replicas-to-write", 0, 0, INT_MAX), "min-slaves-to-write"),

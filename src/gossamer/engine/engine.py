@@ -75,6 +75,7 @@ from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
 from gossamer.resp.errors import (
     FORCED_UNBLOCK,
+    GUARDED,
     OUT_OF_MEMORY,
     PRIMARY_DOWN,
     READ_ONLY_REPLICA,
@@ -99,6 +100,7 @@ GATE_BUSY: Final = 1 << 5  # a slow script runs
 GATE_READ_ONLY: Final = 1 << 13  # a replica that takes writes from its primary alone
 GATE_STALE: Final = 1 << 14  # a replica whose link is down and that serves nothing then
 GATE_ASYNC_LOADING: Final = 1 << 15  # another data set is being loaded beside the one that is served
+GATE_GUARDED: Final = 1 << 16  # safe-start-guard: replicas may have more than this primary
 
 NAME_CACHE_MAX: Final = 4096
 
@@ -489,6 +491,8 @@ class Engine(KeyspaceListener):
             refusal = self.hooks.disk_error()
             if refusal is not None:
                 return self.refuse(client, command, refusal)
+        if self.gate & GATE_GUARDED and (flags & WRITE or command.name == b"ping"):
+            return self.refuse(client, command, GUARDED)
         if self.gate & (GATE_REPLICAS | GATE_READ_ONLY) and not obeys and self.will_write(client, command):
             few: bool = self.gate & GATE_REPLICAS != 0
             return self.refuse(client, command, TOO_FEW_REPLICAS if few else READ_ONLY_REPLICA)

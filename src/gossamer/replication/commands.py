@@ -75,6 +75,7 @@ def replicaof(client: Client, argv: list[bytes]) -> None:
     if primary_of(client).failover.state != NOTHING:
         raise CommandError(b"ERR REPLICAOF not allowed while failing over.")
     if argv[1].lower() == b"no" and argv[2].lower() == b"one":
+        primary_of(client).safe_start.decide()
         if link.state != NO_PRIMARY:
             engine.config.put("replicaof", ())
             link.follow_nobody()

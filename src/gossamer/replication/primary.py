@@ -19,6 +19,7 @@ from gossamer.engine.client import Client
 from gossamer.engine.engine import GATE_REPLICAS, Engine
 from gossamer.engine.replication_door import ReplicationDoor
 from gossamer.replication.failover import Failover
+from gossamer.replication.safe_start import LATER, SafeStart
 from gossamer.replication.stream import Stream
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Primary(ReplicationDoor):
         self.seconds: i64 = 0
         self.link: PrimaryLink | None = None  # the other side of this server
         self.failover: Failover = Failover(self)
+        self.safe_start: SafeStart = SafeStart(self)
         self.serves: bool = True  # not a replica whose own link is down
 
     def new_id(self) -> bytes:
@@ -134,6 +136,7 @@ class Primary(ReplicationDoor):
     def become_replica(self) -> None:
         """Tell nothing of one's own any more: from now on the stream is another server's."""
         stream = self.stream
+        self.safe_start.decide()
         stream.seal()
         if stream in self.engine.feeds:
             self.engine.feeds.remove(stream)
@@ -197,6 +200,9 @@ class Primary(ReplicationDoor):
             return
         if not self.serves:
             client.reply.error(b"NOMASTERLINK Can't SYNC while not connected with my master")
+            return
+        if self.safe_start.refuses(replication_id, offset):
+            client.reply.error(LATER)
             return
         replica.acknowledges = by_psync
         client.is_replica = True
