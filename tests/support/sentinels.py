@@ -166,8 +166,11 @@ class SentinelGroup:
             for server in self.servers:
                 if server.process is None or server.process.poll() is not None:
                     continue
-                with server.client() as client:
-                    role = client.call("ROLE").plain()
+                try:
+                    with server.client() as client:
+                        role = client.call("ROLE").plain()
+                except ConnectionError:
+                    return False  # a Sentinel has clients closed when it changes a role
                 if role[0] == b"master" and server.port != port:
                     return False
                 if role[0] == b"slave" and (role[2] != port or role[3] != b"connected"):
