@@ -9,13 +9,23 @@ import pytest
 
 from gossamer.base.limits import Limits
 from gossamer.datatypes.hashes import Hash
+from gossamer.datatypes.lists import List
 from gossamer.datatypes.sets import Set
-from gossamer.rdb.format import TYPE_SET, TYPE_SET_LISTPACK
+from gossamer.datatypes.streams import Stream
+from gossamer.rdb.format import (
+    TYPE_HASH,
+    TYPE_LIST,
+    TYPE_SET,
+    TYPE_SET_LISTPACK,
+    TYPE_STREAM_LISTPACKS,
+    VERSION_WITH_LISTPACKS,
+)
+from gossamer.rdb.streams import has_history
 from gossamer.rdb.writer import Writer
 from rdb.content import DUMPS, Collector, collect, read_data, write_all
 from support.servers import ServerProcess
 
-VERSIONS = [10, 11, 12, 80]
+VERSIONS = [9, 10, 11, 12, 80]
 
 
 def contents(collector: Collector, version: int) -> object:
@@ -29,7 +39,14 @@ def contents(collector: Collector, version: int) -> object:
 
 
 def writable(collector: Collector, version: int) -> Collector:
-    """What a file of the version can hold: a snapshot takes a newer version for hashes with expiring fields."""
+    """What a file of the version can hold: a snapshot takes a newer version for what it cannot."""
+    if version < VERSION_WITH_LISTPACKS:
+        collector.functions.clear()
+        for keys in collector.databases.values():
+            for key in [
+                key for key, value in keys.items() if isinstance(value, Stream) and has_history(value)
+            ]:
+                del keys[key]
     if version < 12:
         collector.field_expires.clear()
         for keys in collector.databases.values():
@@ -46,7 +63,8 @@ def test_what_was_read_is_read_again_from_our_file(name: str, version: int) -> N
     again = collect(write_all(writable(original, version), version))
     assert again.version == version
     assert again.is_valkey == (version == 80)
-    assert contents(again, version) == contents(collect(read_data(f"{name}.rdb")), version)
+    expected = writable(collect(read_data(f"{name}.rdb")), version)
+    assert contents(again, version) == contents(expected, version)
     assert version < 12 or again.field_expires == original.field_expires
     assert again.functions == original.functions
     assert again.aux == original.aux
@@ -95,6 +113,24 @@ def test_a_small_set_of_words_is_plain_where_the_version_knows_no_listpack(
     assert sorted(again.databases[0][b"s"].members()) == [b"a", b"b"]  # type: ignore[union-attr]
 
 
+def test_version_9_knows_neither_listpacks_nor_what_a_stream_has_lost() -> None:
+    limits = Limits()
+    stream = Stream()
+    collector = Collector()
+    collector.databases = {
+        0: {
+            b"h": Hash.from_pairs([b"f", b"v"], limits),
+            b"l": List.from_elements([b"a", b"b"], limits),
+            b"x": stream,
+        }
+    }
+    again = collect(write_all(collector, 9))
+    assert again.types == {b"h": TYPE_HASH, b"l": TYPE_LIST, b"x": TYPE_STREAM_LISTPACKS}
+    assert not has_history(stream)
+    stream.entries_added = 1
+    assert has_history(stream)
+
+
 def server_with(kind: str, directory: Path, data: bytes) -> ServerProcess:
     (directory / "dump.rdb").write_bytes(data)
     return ServerProcess(kind, ["--enable-debug-command", "yes"], directory=directory)
@@ -113,6 +149,8 @@ def digest_of(kind: str, directory: Path, data: bytes) -> tuple[bytes, Collector
 @pytest.mark.parametrize(
     ("kind", "name", "version"),
     [
+        ("redis-server", "redis-6.2", 9),
+        ("redis-server", "redis-7.0", 9),
         ("redis-server", "redis-6.2", 10),
         ("redis-server", "redis-7.0", 10),
         ("valkey-server", "redis-7.0", 10),

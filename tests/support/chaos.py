@@ -38,6 +38,7 @@ from support.tree_nodes import GOSSAMER, REDIS, VALKEY, Broken, Node
 
 DEEPEST = 3
 SETTLE_WITHIN_S = 40.0
+TERMINATE_WITHIN_S = 12.0
 LOOKS = 8  # at contents at equal offsets: a key may be due between two looks
 WORKERS = 3
 SCENES = 150
@@ -232,7 +233,10 @@ class World:
         if node.is_up():
             self.tell(f"end and start {node.name}")
             node.resume()
-            node.server.terminate(20.0)
+            try:
+                node.server.terminate(TERMINATE_WITHIN_S)
+            except subprocess.TimeoutExpired:  # one that loads looks up late
+                node.server.crash()
         node.start()
 
     def do_pause(self) -> None:

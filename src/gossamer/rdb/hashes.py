@@ -35,10 +35,12 @@ from gossamer.rdb.format import (
     TYPE_HASH_ZIPLIST,
     TYPE_HASH_ZIPMAP,
     VERSION_VALKEY,
+    VERSION_WITH_LISTPACKS,
 )
 from gossamer.rdb.input import Input
 from gossamer.rdb.legacy import ziplist_entries, zipmap_entries
 from gossamer.rdb.output import Output
+from gossamer.rdb.plain import write_plain
 from gossamer.rdb.sanitize import checked_count
 
 _DUPLICATE: Final = "Hash has a field twice"
@@ -159,14 +161,22 @@ def hash_type(value: Hash, version: i64) -> i64:
     """The form in which a hash is written."""
     if value.expiring() > 0:
         return TYPE_HASH_2 if version == VERSION_VALKEY else TYPE_HASH_METADATA
-    return TYPE_HASH if value.packed() is None else TYPE_HASH_LISTPACK
+    return TYPE_HASH if value.packed() is None or version < VERSION_WITH_LISTPACKS else TYPE_HASH_LISTPACK
+
+
+def write_hash_listpack(output: Output, packed: bytes) -> None:
+    """A hash that is one listpack, in the form that the version knows."""
+    if output.version >= VERSION_WITH_LISTPACKS:
+        output.string(packed)
+    else:
+        write_plain(output, packed, 2)
 
 
 def write_hash(output: Output, value: Hash) -> None:
     """The value, without its type byte."""
     table = value.table
     if table is None:
-        output.string(value.pairs)
+        write_hash_listpack(output, value.pairs)
         return
     if table.expires_count > 0:
         _write_expiring(output, table)

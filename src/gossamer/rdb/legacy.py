@@ -1,4 +1,4 @@
-"""The packed forms that Redis wrote before listpacks: ziplist (to 6.2) and zipmap (to 2.4). Read only.
+"""The packed forms that Redis wrote before listpacks: ziplist (to 6.2), and zipmap (to 2.4), which is only read.
 
 Both are taken apart into plain elements; nothing here knows of values or files beyond an offset for errors.
 
@@ -23,16 +23,85 @@ A zipmap holds fields and values in turn:
 
 from typing import Final
 
-from librt.strings import read_i16_le, read_i32_be, read_i32_le, read_i64_le
-from mypy_extensions import i64
+from librt.strings import (
+    BytesWriter,
+    read_i16_le,
+    read_i32_be,
+    read_i32_le,
+    read_i64_le,
+    write_i16_le,
+    write_i32_be,
+    write_i32_le,
+    write_i64_le,
+)
+from mypy_extensions import i16, i32, i64, u8
 
 from gossamer.base.errors import CorruptError
-from gossamer.base.numbers import format_int
+from gossamer.base.numbers import format_int, is_int64, to_int64
 
 _ZIPLIST_HEADER_BYTES: Final = 10
 _COUNT_UNKNOWN: Final = 65535
 _LONG_LENGTH: Final = 254
 _END: Final = 255
+_LONGEST_INTEGER: Final = 20
+
+
+def write_ziplist(elements: list[bytes]) -> bytes:
+    """A ziplist of these elements, each as the integer that it spells where it spells one."""
+    body = BytesWriter()
+    previous: i64 = 0
+    tail: i64 = _ZIPLIST_HEADER_BYTES
+    for element in elements:
+        start: i64 = len(body)
+        tail = _ZIPLIST_HEADER_BYTES + start
+        if previous < _LONG_LENGTH:
+            body.append(u8(previous & 0xFF))
+        else:
+            body.append(u8(_LONG_LENGTH))
+            write_i32_le(body, i32(previous))
+        if len(element) <= _LONGEST_INTEGER and is_int64(element):
+            _write_ziplist_integer(body, to_int64(element))
+        else:
+            _write_ziplist_string(body, element)
+        previous = len(body) - start
+    whole = BytesWriter()
+    write_i32_le(whole, i32(_ZIPLIST_HEADER_BYTES + len(body) + 1))
+    write_i32_le(whole, i32(tail))
+    count: i64 = len(elements)
+    write_i16_le(whole, i16(count if count < _COUNT_UNKNOWN >> 1 else -1))
+    whole.write(body.getvalue())
+    whole.append(u8(_END))
+    return whole.getvalue()
+
+
+def _write_ziplist_integer(body: BytesWriter, value: i64) -> None:
+    if 0 <= value <= 12:
+        body.append(u8((0xF1 + value) & 0xFF))
+    elif -0x80 <= value < 0x80:
+        body.append(u8(0xFE))
+        body.append(u8(value & 0xFF))
+    elif -0x8000 <= value < 0x8000:
+        body.append(u8(0xC0))
+        write_i16_le(body, i16(value))
+    elif -0x80000000 <= value < 0x80000000:
+        body.append(u8(0xD0))
+        write_i32_le(body, i32(value))
+    else:
+        body.append(u8(0xE0))
+        write_i64_le(body, value)
+
+
+def _write_ziplist_string(body: BytesWriter, element: bytes) -> None:
+    size: i64 = len(element)
+    if size < 1 << 6:
+        body.append(u8(size & 0xFF))
+    elif size < 1 << 14:
+        body.append(u8(((size >> 8) | 0x40) & 0xFF))
+        body.append(u8(size & 0xFF))
+    else:
+        body.append(u8(0x80))
+        write_i32_be(body, i32(size))
+    body.write(element)
 
 
 def ziplist_entries(data: bytes, offset: i64) -> list[bytes]:

@@ -7,7 +7,7 @@
 
     container 1: the node is one element, as it is    2: the node is a listpack
 
-Written is LIST_QUICKLIST_2; the nodes go out and come in as they are.
+Written is LIST_QUICKLIST_2, whose nodes go out and come in as they are; before version 10 it is LIST.
 """
 
 from mypy_extensions import i64
@@ -22,10 +22,12 @@ from gossamer.rdb.format import (
     TYPE_LIST,
     TYPE_LIST_QUICKLIST,
     TYPE_LIST_QUICKLIST_2,
+    VERSION_WITH_LISTPACKS,
 )
 from gossamer.rdb.input import Input
 from gossamer.rdb.legacy import ziplist_entries
 from gossamer.rdb.output import Output
+from gossamer.rdb.plain import write_plain
 from gossamer.rdb.sanitize import checked_count
 
 
@@ -71,13 +73,16 @@ def _read_quicklist_2(source: Input, limits: Limits) -> List:
     return List.from_nodes(containers, nodes, limits)
 
 
-def list_type() -> i64:
+def list_type(version: i64) -> i64:
     """The form in which a list is written."""
-    return TYPE_LIST_QUICKLIST_2
+    return TYPE_LIST_QUICKLIST_2 if version >= VERSION_WITH_LISTPACKS else TYPE_LIST
 
 
 def write_single_node(output: Output, packed: bytes) -> None:
     """A list that is one listpack."""
+    if output.version < VERSION_WITH_LISTPACKS:
+        write_plain(output, packed, 1)
+        return
     output.length(1)
     output.length(QUICKLIST_NODE_PACKED)
     output.string(packed)
@@ -90,6 +95,13 @@ def write_list(output: Output, value: List) -> None:
         return
     plain_nodes = value.limits.compat >= PLAIN_NODES_COMPAT
     nodes = value.sealed_nodes()
+    if output.version < VERSION_WITH_LISTPACKS:
+        output.length(value.length())
+        for node in nodes:
+            for element in [node.data] if node.raw else listpack.entries(node.data):
+                output.string(element)
+            output.flush_if_large()
+        return
     output.length(len(nodes))
     for node in nodes:
         if node.raw and plain_nodes:

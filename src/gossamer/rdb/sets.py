@@ -17,6 +17,7 @@ from gossamer.datatypes.sets import Set
 from gossamer.rdb.format import TYPE_SET, TYPE_SET_INTSET, TYPE_SET_LISTPACK, VERSION_WITH_SET_LISTPACK
 from gossamer.rdb.input import Input
 from gossamer.rdb.output import Output
+from gossamer.rdb.plain import write_plain
 
 _DUPLICATE: Final = "Set has a member twice"
 
@@ -71,9 +72,7 @@ def write_set_listpack(output: Output, packed: bytes) -> None:
     if output.version >= VERSION_WITH_SET_LISTPACK:
         output.string(packed)
         return
-    output.length(listpack.count(packed))
-    for member in listpack.entries(packed):
-        output.string(member)
+    write_plain(output, packed, 1)
 
 
 def write_set(output: Output, value: Set) -> None:

@@ -19,6 +19,7 @@ from gossamer.datatypes import listpack
 from gossamer.datatypes.stream_groups import ENTRIES_READ_UNKNOWN, Consumer, ConsumerGroup, PendingEntry
 from gossamer.datatypes.stream_ids import (
     ID_BYTES,
+    ID_MIN,
     id_milliseconds,
     id_sequence,
     make_id,
@@ -31,6 +32,7 @@ from gossamer.rdb.format import (
     TYPE_STREAM_LISTPACKS,
     TYPE_STREAM_LISTPACKS_2,
     TYPE_STREAM_LISTPACKS_3,
+    VERSION_WITH_LISTPACKS,
     VERSION_WITH_SET_LISTPACK,
 )
 from gossamer.rdb.input import Input
@@ -149,11 +151,21 @@ def _read_consumer(source: Input, group: ConsumerGroup, value_type: i64) -> i64:
     return pending
 
 
+def has_history(stream: Stream) -> bool:
+    """Whether it knows more than version 9 can say: of entries that are gone, and of what groups have read."""
+    if stream.max_deleted_id != ID_MIN or stream.entries_added != stream.entry_count:
+        return True
+    for group in stream.groups.values():
+        if group.entries_read != stream.estimate_entries_read(group.last_id):
+            return True
+    return False
+
+
 def stream_type(version: i64) -> i64:
     """The form in which a stream stands in files of that version."""
     if version >= VERSION_WITH_SET_LISTPACK:
         return TYPE_STREAM_LISTPACKS_3
-    if version >= 10:
+    if version >= VERSION_WITH_LISTPACKS:
         return TYPE_STREAM_LISTPACKS_2
     return TYPE_STREAM_LISTPACKS
 

@@ -48,15 +48,16 @@ from gossamer.rdb.format import (
     TYPE_ZSET_ZIPLIST,
     VERSION_VALKEY,
     VERSION_WITH_FIELD_EXPIRY,
+    VERSION_WITH_LISTPACKS,
     VERSION_WITH_SET_LISTPACK,
 )
-from gossamer.rdb.hashes import hash_type, read_hash, read_hash_with_expiry, write_hash
+from gossamer.rdb.hashes import hash_type, read_hash, read_hash_with_expiry, write_hash, write_hash_listpack
 from gossamer.rdb.input import Input
 from gossamer.rdb.lists import list_type, read_list, write_list, write_single_node
 from gossamer.rdb.output import Output
 from gossamer.rdb.sets import read_set, set_type, write_set, write_set_listpack
 from gossamer.rdb.streams import read_stream, stream_type, write_stream
-from gossamer.rdb.zsets import read_zset, write_zset, zset_type
+from gossamer.rdb.zsets import packed_zset_type, read_zset, write_zset, write_zset_listpack, zset_type
 
 
 @final
@@ -112,13 +113,13 @@ def packed_type(kind: i64, version: i64) -> i64:
     if kind <= KIND_LAST_STRING:
         return TYPE_STRING
     if kind == KIND_HASH_LISTPACK:
-        return TYPE_HASH_LISTPACK
+        return TYPE_HASH_LISTPACK if version >= VERSION_WITH_LISTPACKS else TYPE_HASH
     if kind == KIND_LIST_LISTPACK:
-        return TYPE_LIST_QUICKLIST_2
+        return list_type(version)
     if kind == KIND_SET_INTSET:
         return TYPE_SET_INTSET
     if kind == KIND_ZSET_LISTPACK:
-        return TYPE_ZSET_LISTPACK
+        return packed_zset_type(version)
     assert kind == KIND_SET_LISTPACK
     return TYPE_SET_LISTPACK if version >= VERSION_WITH_SET_LISTPACK else TYPE_SET
 
@@ -129,6 +130,10 @@ def write_packed(output: Output, kind: i64, content: bytes) -> None:
         write_single_node(output, content)
     elif kind == KIND_SET_LISTPACK:
         write_set_listpack(output, content)
+    elif kind == KIND_HASH_LISTPACK:
+        write_hash_listpack(output, content)
+    elif kind == KIND_ZSET_LISTPACK:
+        write_zset_listpack(output, content)
     else:
         output.string(content)
 
@@ -150,11 +155,11 @@ def value_type_of(value: bytes | Value, version: i64) -> i64:
     if isinstance(value, Hash):
         return hash_type(value, version)
     if isinstance(value, ZSet):
-        return zset_type(value)
+        return zset_type(value, version)
     if isinstance(value, Set):
         return set_type(value, version)
     if isinstance(value, List):
-        return list_type()
+        return list_type(version)
     assert isinstance(value, Stream)
     return stream_type(version)
 

@@ -22,14 +22,16 @@ from gossamer.rdb.format import (
     OPCODE_RESIZE_DB,
     OPCODE_SELECT_DB,
     VERSION_DEFAULT,
+    VERSION_OLDEST_WRITTEN,
     VERSION_VALKEY,
+    VERSION_WITH_LISTPACKS,
 )
 from gossamer.rdb.functions import write_function
 from gossamer.rdb.lzf import Compressor
 from gossamer.rdb.output import Output
 from gossamer.rdb.values import packed_type, value_type_of, write_packed, write_value
 
-VERSIONS_WRITTEN: Final = (10, 11, 12, VERSION_VALKEY)
+VERSIONS_WRITTEN: Final = (VERSION_OLDEST_WRITTEN, 10, 11, 12, VERSION_VALKEY)
 
 
 @final
@@ -68,6 +70,9 @@ class Writer:
         output.string(value)
 
     def function(self, code: bytes) -> None:
+        """A function library; versions before it knew any leave it out."""
+        if self.output.version < VERSION_WITH_LISTPACKS:
+            return
         write_function(self.output, code)
         self.output.flush_if_large()
 

@@ -23,10 +23,13 @@ from gossamer.rdb.format import (
     TYPE_ZSET,
     TYPE_ZSET_2,
     TYPE_ZSET_LISTPACK,
+    TYPE_ZSET_ZIPLIST,
+    VERSION_WITH_LISTPACKS,
 )
 from gossamer.rdb.input import Input
 from gossamer.rdb.legacy import ziplist_entries
 from gossamer.rdb.output import Output
+from gossamer.rdb.plain import write_as_ziplist
 from gossamer.rdb.sanitize import ORDERED, UNORDERED, checked_count, zset_order
 
 _DUPLICATE: Final = "Sorted set has a member twice"
@@ -101,15 +104,27 @@ def _parse_score(source: Input, text: bytes) -> float:
         raise source.fail(_BAD_SCORE) from None
 
 
-def zset_type(value: ZSet) -> i64:
+def zset_type(value: ZSet, version: i64) -> i64:
     """The form in which a sorted set is written."""
-    return TYPE_ZSET_2 if value.packed() is None else TYPE_ZSET_LISTPACK
+    return TYPE_ZSET_2 if value.packed() is None else packed_zset_type(version)
+
+
+def packed_zset_type(version: i64) -> i64:
+    return TYPE_ZSET_LISTPACK if version >= VERSION_WITH_LISTPACKS else TYPE_ZSET_ZIPLIST
+
+
+def write_zset_listpack(output: Output, packed: bytes) -> None:
+    """A sorted set that is one listpack, in the form that the version knows."""
+    if output.version >= VERSION_WITH_LISTPACKS:
+        output.string(packed)
+    else:
+        write_as_ziplist(output, packed)
 
 
 def write_zset(output: Output, value: ZSet) -> None:
     """The value, without its type byte; highest score first, as Redis has it."""
     if value.table is None:
-        output.string(value.pairs)
+        write_zset_listpack(output, value.pairs)
         return
     rest: i64 = value.length()
     output.length(rest)
