@@ -1,4 +1,4 @@
-"""A failover, from the decision to try one to the new address: one step of one state per tick.
+"""A failover, from the decision to try one to the new address.
 
     WAIT_START -> SELECT_SLAVE -> SEND_SLAVEOF_NOONE -> WAIT_PROMOTION -> RECONF_SLAVES -> UPDATE_CONFIG
      elected?      which one?       the order             INFO (roles.py)   the others        the switch
@@ -262,8 +262,13 @@ STEPS: Final[dict[int, Callable[[SentinelCore, Instance], None]]] = {
 
 
 def advance(core: SentinelCore, primary: Instance) -> None:
-    """One step of a failover that is under way."""
-    if primary.flags & FAILOVER_IN_PROGRESS:
+    """A step of a failover that is under way, and those behind it that wait for nothing."""
+    while primary.flags & FAILOVER_IN_PROGRESS:
         step = STEPS.get(primary.failover_state)
-        if step is not None:
-            step(core, primary)
+        if step is None:
+            return
+        step(core, primary)
+        if primary.failover_state not in (FAILOVER_SELECT_SLAVE, FAILOVER_SEND_SLAVEOF_NOONE):
+            return
+        if step is send_slaveof_noone:
+            return  # its replica cannot be reached at the moment

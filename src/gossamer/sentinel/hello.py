@@ -12,9 +12,8 @@ configuration is taken over only from a greater config epoch, so all end at the 
 from __future__ import annotations
 
 from gossamer.base.numbers import is_int64, to_int64
-from gossamer.resp.reply_reader import ErrorReply
 from gossamer.sentinel.core import SentinelCore
-from gossamer.sentinel.doors import LOG_NOTICE, LOG_WARNING, Reply
+from gossamer.sentinel.doors import LOG_NOTICE, LOG_WARNING
 from gossamer.sentinel.instances import (
     FAILOVER_IN_PROGRESS,
     FAILOVER_RECONF_SLAVES,
@@ -98,12 +97,10 @@ def send_hello(core: SentinelCore, instance: Instance) -> bool:
         address.port,
         primary.config_epoch,
     )
-    return send(core, instance, [mapped(instance, b"PUBLISH"), HELLO_CHANNEL, message], REQUEST_PUBLISH)
-
-
-def on_publish_reply(core: SentinelCore, instance: Instance, reply: Reply) -> None:
-    if not isinstance(reply, ErrorReply):
-        instance.last_publish_ms = core.now_ms
+    if not send(core, instance, [mapped(instance, b"PUBLISH"), HELLO_CHANNEL, message], REQUEST_PUBLISH):
+        return False
+    instance.last_publish_ms = core.now_ms
+    return True
 
 
 def hurry(core: SentinelCore, primary: Instance) -> None:

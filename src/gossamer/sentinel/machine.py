@@ -20,7 +20,6 @@ from gossamer.sentinel.instances import (
     REQUEST_INFO,
     REQUEST_IS_DOWN,
     REQUEST_PING,
-    REQUEST_PUBLISH,
     Connection,
     Instance,
     Request,
@@ -82,10 +81,7 @@ class Sentinel(SentinelCore):
     def handle_primary(self, primary: Instance) -> None:
         self.handle(primary)
         if not self.state.tilt:
-            voting.check_objectively_down(self, primary)
-            if failover.start_if_needed(self, primary):
-                voting.ask_others(self, primary, True)
-            failover.advance(self, primary)
+            self.decide(primary)
             voting.ask_others(self, primary, False)
         for replica in list(primary.replicas.values()):
             self.handle(replica)
@@ -93,6 +89,13 @@ class Sentinel(SentinelCore):
             self.handle(sentinel)
         if primary.failover_state == FAILOVER_UPDATE_CONFIG:
             failover.switch_to_promoted(self, primary)
+
+    def decide(self, primary: Instance) -> None:
+        """Is it down, is there to be a failover, and what is its next step?"""
+        voting.check_objectively_down(self, primary)
+        if failover.start_if_needed(self, primary):
+            voting.ask_others(self, primary, True)
+        failover.advance(self, primary)
 
     def handle(self, instance: Instance) -> None:
         """What is the same for all three kinds."""
@@ -120,10 +123,10 @@ class Sentinel(SentinelCore):
         elif kind == REQUEST_INFO:
             if isinstance(reply, bytes):
                 roles.react(self, instance, server_info.refresh(self, instance, reply))
-        elif kind == REQUEST_PUBLISH:
-            hello.on_publish_reply(self, instance, reply)
         elif kind == REQUEST_IS_DOWN:
             voting.on_is_down_reply(self, instance, reply)
+            if instance.primary is not None and not self.state.tilt:
+                self.decide(instance.primary)  # clients wait: not at the next tick
 
     def on_message(self, connection: Connection, value: Reply, now_ms: int) -> None:
         """Something arrived on the messages connection: a reply to what was said there, or a message."""
