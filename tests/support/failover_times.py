@@ -27,6 +27,7 @@ from support.sentinels import SentinelGroup, wait_for_write
 MAKES: Final = ("redis-server", "gossamer")
 SENTINELS: Final = 3
 DEADLINE_S: Final = 60.0
+SLOW_S: Final = 3.0  # beyond down-after-milliseconds: then there was more than one attempt
 
 
 def one_run(make: str, server: str, down_after_ms: int, rng: random.Random) -> float:
@@ -38,7 +39,18 @@ def one_run(make: str, server: str, down_after_ms: int, rng: random.Random) -> f
         killed = time.monotonic()
         group.servers[0].crash()
         _, written = wait_for_write(replicas, DEADLINE_S)
-        return written - killed
+        seconds = written - killed
+        if seconds > down_after_ms / 1000 + SLOW_S:
+            tell_why(group, make)
+        return seconds
+
+
+def tell_why(group: SentinelGroup, make: str) -> None:
+    """The events of every Sentinel, for a run that took long."""
+    for number, sentinel in enumerate(group.sentinels, 1):
+        for line in sentinel.log.read_text(errors="replace").splitlines():
+            if " +" in line or " -" in line or "voted" in line:
+                print(f"    {make} {number}: {line}")
 
 
 def percentile(times: list[float], share: float) -> float:

@@ -23,6 +23,9 @@ from gossamer.engine.config_file import FileError
 from gossamer.sentinel.doors import SentinelDoor
 from gossamer.sentinel.hello import current_address
 from gossamer.sentinel.instances import (
+    DEFAULT_DOWN_AFTER_MS,
+    DEFAULT_FAILOVER_TIMEOUT_MS,
+    DEFAULT_PARALLEL_SYNCS,
     DUPLICATE_REPLICA,
     DUPLICATE_SENTINEL,
     Instance,
@@ -312,12 +315,11 @@ def add_primary_rows(page: Rows, state: SentinelState, primary: Instance) -> Non
     """Everything about one primary; what is at its default has no row."""
     address = current_address(primary)
     page.put_of(primary, b"monitor", state.announced(address), b"%d" % address.port, b"%d" % primary.quorum)
-    timings = state.timings
-    if primary.down_after_ms != timings.default_down_after:
+    if primary.down_after_ms != DEFAULT_DOWN_AFTER_MS:
         page.put_of(primary, b"down-after-milliseconds", b"%d" % primary.down_after_ms)
-    if primary.failover_timeout_ms != timings.default_failover_timeout:
+    if primary.failover_timeout_ms != DEFAULT_FAILOVER_TIMEOUT_MS:
         page.put_of(primary, b"failover-timeout", b"%d" % primary.failover_timeout_ms)
-    if primary.parallel_syncs != 1:
+    if primary.parallel_syncs != DEFAULT_PARALLEL_SYNCS:
         page.put_of(primary, b"parallel-syncs", b"%d" % primary.parallel_syncs)
     for name, word in (
         (b"notification-script", primary.notification_script),

@@ -38,6 +38,7 @@ from gossamer.server.sentinel_links import SentinelLinks
 from gossamer.server.sentinel_scripts import SentinelScripts
 
 DATABASES: Final = 1  # which stays empty
+AFTER_BUG_MS: Final = 1000
 
 
 @final
@@ -95,7 +96,7 @@ class SentinelServer:
         self.run_id: bytes = new_identity()
         self.reception: Reception = Reception(self.engine, self.loop, config, log)
         self.listening: Listening = Listening(config, self.loop, log, self.reception.welcome)
-        self.links: SentinelLinks = SentinelLinks(self.loop, config, self.now_ms)
+        self.links: SentinelLinks = SentinelLinks(self.loop, config, log, self.now_ms)
         self.scripts: SentinelScripts = SentinelScripts(lines.state.timings, self.announce, self.now_ms)
         self.door: SystemSentinelDoor = SystemSentinelDoor(self.engine, self.links, self.scripts, log)
         self.machine: Sentinel = Sentinel(lines.state, self.door)
@@ -140,8 +141,12 @@ class SentinelServer:
 
     def tick(self) -> int:
         """One turn of the machine and of its scripts; answers the ms until the next."""
-        next_ms = self.machine.tick(self.now_ms())
-        self.scripts.step()
+        try:
+            next_ms = self.machine.tick(self.now_ms())
+            self.scripts.step()
+        except Exception as bug:  # ours: what was promised is in the file, so going on breaks no promise
+            self.log.warning(f"A bug in the Sentinel's tick: {bug!r}")
+            return AFTER_BUG_MS
         return next_ms
 
     def shut_down(self) -> None:

@@ -19,6 +19,7 @@ from gossamer.sentinel.doors import Reply
 from gossamer.sentinel.instances import MESSAGES, Connection, Request
 from gossamer.sentinel.machine import Sentinel
 from gossamer.server.connection import TlsError
+from gossamer.server.log import Log
 from gossamer.server.loop import Loop
 from gossamer.server.outgoing import OutgoingConnection, OutgoingHandler
 
@@ -56,7 +57,11 @@ class SentinelConnection(OutgoingHandler):
                 return
             if value is NOTHING:
                 return
-            self.take(value)
+            try:
+                self.take(value)
+            except Exception as bug:  # ours: it costs one connection, not the Sentinel
+                self.links.log.warning(f"A bug in what follows a reply: {bug!r}")
+                self.lose("the reply could not be taken")
 
     def take(self, reply: Reply) -> None:
         """One reply or message."""
@@ -94,8 +99,9 @@ class SentinelConnection(OutgoingHandler):
 class SentinelLinks:
     """All connections of a Sentinel. `machine` is set before the first of them."""
 
-    def __init__(self, loop: Loop, config: Config, now_ms: Callable[[], int]) -> None:
+    def __init__(self, loop: Loop, config: Config, log: Log, now_ms: Callable[[], int]) -> None:
         self.loop: Loop = loop
+        self.log: Log = log
         self.config: Config = config
         self.now_ms: Callable[[], int] = now_ms
         self.machine: Sentinel | None = None
