@@ -61,7 +61,7 @@ def test_what_it_cannot_do_is_refused_clearly(word):
 @pytest.mark.parametrize(
     "demand",
     [
-        "--replicaof localhost 1", "--cluster-enabled yes",
+        "--cluster-enabled yes",
         "--loadmodule /m.so",
     ],
 )  # fmt: skip

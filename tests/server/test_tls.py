@@ -10,7 +10,7 @@ import pytest
 from gossamer.engine.config import Config
 from gossamer.server.connection import TlsError
 from gossamer.server.tls import TlsTransport, client_context, is_wanted, server_context
-from support.servers import ServerAbsent, free_port, start_gossamer, start_peer
+from support.servers import ServerAbsent, ServerProcess, free_port, start_gossamer, start_peer, wait_until
 
 if shutil.which("openssl") is None:
     pytest.skip("openssl is absent", allow_module_level=True)
@@ -245,3 +245,29 @@ def test_keys_move_over_tls_where_the_cluster_speaks_it(certificates, direction)
     finally:
         for server in started:
             server.stop()
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", ["redis-server", "gossamer"])
+def test_a_replica_follows_over_tls(certificates, kind):
+    files = {"tls-cert-file": "server.crt", "tls-key-file": "server.key", "tls-ca-cert-file": "ca.crt"}
+    options = ["--tls-replication", "yes", "--repl-diskless-sync-delay", "0"]
+    for name, file in files.items():
+        options += [f"--{name}", str(certificates / file)]
+    ports = [free_port(), free_port()]
+    try:
+        with (
+            ServerProcess(kind, [*options, "--tls-port", str(ports[0])]) as primary,
+            ServerProcess("gossamer", [*options, "--tls-port", str(ports[1])]) as replica,
+            primary.client() as writer,
+            replica.client() as reader,
+        ):
+            writer.call("SET", "k", "v" * 100_000)
+            reader.call("REPLICAOF", "127.0.0.1", str(ports[0]))
+            wait_until(lambda: b"link_status:up" in reader.call("INFO", "replication").raw, 20, "the link")
+            writer.call("APPEND", "k", "w" * 200_000)
+            assert writer.call("WAIT", "1", "10000").value == 1
+            assert reader.call("STRLEN", "k").value == 300_000
+            assert b"port=%d" % ports[1] in writer.call("INFO", "replication").raw
+    except ServerAbsent as absent:
+        pytest.skip(f"{absent} is not installed")

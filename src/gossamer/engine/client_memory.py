@@ -61,6 +61,8 @@ class ClientMemory:
         """The client's buffers may have changed."""
         if client.no_evict or client.closed or client.client_id == 0:
             return
+        if client.is_replica or client.brings_own_data:
+            return
         size: i64 = client_bytes(client)
         self.total_bytes += size - client.accounted_bytes
         client.accounted_bytes = size

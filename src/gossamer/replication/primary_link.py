@@ -178,6 +178,7 @@ class PrimaryLink:
         self.enter(CONNECT)
         self.down_since_us = self.engine.now_us
         self.judge()
+        self.door.role_changed()
 
     def leave(self) -> None:
         """End the link as it stands."""

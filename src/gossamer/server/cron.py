@@ -54,7 +54,8 @@ class Cron:
     def evict(self) -> int:
         """Keep within maxmemory although no command comes (it was lowered); answers the ms until the next turn."""
         engine = self.engine
-        if engine.gate & GATE_MEMORY and not engine.gate & GATE_LOADING and engine.hooks.free_memory():
+        idle: bool = engine.is_replica or engine.gate & GATE_LOADING != 0
+        if engine.gate & GATE_MEMORY and not idle and engine.hooks.free_memory():
             if self.memory.counted_for_eviction_bytes() > engine.limits.maxmemory_bytes:
                 return 1
         return 100

@@ -13,7 +13,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from gossamer.base.errors import CommandError, CorruptError
+from gossamer.base.errors import CommandError, ConfigError, CorruptError
 from gossamer.engine.config import Config
 from gossamer.engine.engine import GATE_ASYNC_LOADING, GATE_LOADING, Engine
 from gossamer.keyspace.keyspace import Keyspace
@@ -371,7 +371,11 @@ class ReplicaSync(LinkDoor):
     # -- the rest -----------------------------------------------------------------------------------------
 
     def role_changed(self) -> None:
-        self.oom_score.apply()
+        self.logbook.role = "S" if self.engine.is_replica else "M"
+        try:
+            self.oom_score.apply()
+        except ConfigError as refusal:
+            self.log(str(refusal))
 
     def log(self, text: str) -> None:
         self.logbook.notice(text)

@@ -184,7 +184,9 @@ class Server:
     # -- memory -------------------------------------------------------------------------------------------
 
     def free_memory(self) -> bool:
-        """Evict until `maxmemory` is met; False where it cannot be."""
+        """Evict until `maxmemory` is met; False where it cannot be. A replica leaves that to its primary."""
+        if self.engine.is_replica and self.config.flag("replica-ignore-maxmemory"):
+            return True
         used: i64 = self.memory.counted_for_eviction_bytes()
         if used <= self.engine.limits.maxmemory_bytes or self.engine.latency.threshold_ms == 0:
             return self.evictor.perform(used, self.clock)
