@@ -23,7 +23,7 @@ pytestmark = pytest.mark.peers
 
 PEERS = {70: "redis-server", 80: "valkey-server"}
 # What the installed servers do not have: our own, and those of COMMANDLOG.
-OURS = {"compat", "rdb-version", "aof-checksum-enabled"} | {
+OURS = {"compat", "rdb-version", "aof-checksum-enabled", "safe-start-guard"} | {
     f"commandlog-{name}"
     for name in (
         "execution-slower-than",
@@ -531,5 +531,5 @@ def test_our_own_directives_are_checked() -> None:
     config = Config(72)
     with pytest.raises(ConfigError, match="immutable"):
         config.set([(b"compat", b"redis:7.0")])
-    with pytest.raises(ConfigError, match="between 10 and 12"):
+    with pytest.raises(ConfigError, match="between 9 and 12"):
         config.set([(b"rdb-version", b"13")])

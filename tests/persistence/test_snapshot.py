@@ -3,6 +3,7 @@
 import pytest
 
 from gossamer.base.errors import CommandError
+from gossamer.datatypes.streams import Stream
 from gossamer.rdb.format import TYPE_STRING
 from persistence.fakes import World
 from rdb.content import collect
@@ -48,6 +49,33 @@ def test_the_file_has_the_version_that_is_configured() -> None:
     world.config.set([(b"rdb-version", b"11"), (b"dbfilename", b"other.rdb")])
     world.snapshots.save()
     assert world.disk.files["other.rdb"].startswith(b"REDIS0011")
+
+
+def test_a_file_of_our_own_is_never_of_a_version_that_may_lose_something() -> None:
+    world = World()
+    world.config.set([(b"rdb-version", b"9")])
+    world.snapshots.save()
+    assert world.disk.files["dump.rdb"].startswith(b"REDIS0010")
+
+
+def test_version_9_is_for_replicas_where_it_holds_everything_or_the_operator_says_so() -> None:
+    world = World()
+    content = world.snapshots.content
+    world.put(b"k", b"v")
+    assert [content.version_for_replica(version) for version in (9, 10, 11)] == [9, 10, 11]
+    stream = Stream()
+    world.keyspace.databases[0].store(b"x", stream)
+    assert content.version_for_replica(9) == 9
+    stream.entries_added = 1
+    assert content.version_for_replica(9) == 10
+    world.config.set([(b"rdb-version", b"9")])
+    assert content.version_for_replica(9) == 9
+
+
+def test_version_9_holds_no_function_libraries() -> None:
+    world = World()
+    world.snapshots.content.functions = [b"#!lua name=f"]
+    assert world.snapshots.content.version_for_replica(9) == 10
 
 
 def test_a_background_save_counts_only_what_it_holds() -> None:

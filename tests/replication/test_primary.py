@@ -220,3 +220,42 @@ def test_a_backlog_that_nobody_reads_ends_and_its_history_with_it(house: House) 
     assert house.primary.stream.backlog is None and house.engine.feeds == []
     assert house.primary.stream.replication_id != old_id
     assert house.primary.stream.offset() == offset
+
+
+def synchronize_and_leave(house: House, acknowledge: bool, port: int = 6379) -> int:
+    """The version that a replica at this port was sent, before it went with or without a word."""
+    client = house.client()
+    replica = house.primary.replica_of(client)
+    replica.port = port
+    house.primary.synchronize(client, b"?", -1, True)
+    house.transfers.running = False
+    house.primary.transferred(replica, False)
+    if acknowledge:
+        house.primary.acknowledge(client, 1, -1)
+    house.engine.free_client(client)
+    return replica.version
+
+
+def test_who_takes_a_snapshot_and_goes_without_a_word_is_sent_an_older_one(house: House) -> None:
+    assert synchronize_and_leave(house, acknowledge=False) == 10
+    assert synchronize_and_leave(house, acknowledge=True) == 9
+    assert synchronize_and_leave(house, acknowledge=True) == 9
+    assert synchronize_and_leave(house, acknowledge=True, port=6380) == 10
+
+
+def test_nothing_is_learned_from_who_does_not_say_where_it_listens(house: House) -> None:
+    assert synchronize_and_leave(house, acknowledge=False, port=0) == 10
+    assert synchronize_and_leave(house, acknowledge=False, port=0) == 10
+
+
+def test_replicas_of_different_versions_share_no_snapshot(house: House) -> None:
+    synchronize_and_leave(house, acknowledge=False)
+    old, new = house.client(), house.client()
+    house.primary.replica_of(old).port = 6379
+    house.transfers.running = True
+    house.primary.synchronize(old, b"?", -1, True)
+    house.primary.synchronize(new, b"?", -1, True)
+    house.transfers.running = False
+    house.primary.each_second()
+    assert [replica.version for replica in house.transfers.started[-1][0]] == [9]
+    assert house.primary.replica_of(new).state == WAIT_START

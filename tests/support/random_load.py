@@ -59,11 +59,17 @@ def draw_scenes(number: int, count: int) -> list[Scene]:
     def collect(drawn: tuple[int, list[Snippet]]) -> None:
         which, snippets = drawn
         steps = [step for part in snippets for step in part.steps]
-        kept = [step for step in steps if not is_flush(step) or rng.random() < FLUSHES_KEPT]
+        kept = [step for step in steps if not is_unseen(step)]
+        kept = [step for step in kept if not is_flush(step) or rng.random() < FLUSHES_KEPT]
         scenes.append(Scene(groups[which], kept))
 
     collect()
     return scenes
+
+
+def is_unseen(step: Step) -> bool:
+    """A script that keeps its writes from the replicas on purpose."""
+    return any(b"set_repl" in word for word in step.argv)
 
 
 def is_flush(step: Step) -> bool:

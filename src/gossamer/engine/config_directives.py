@@ -223,7 +223,7 @@ def log_levels() -> Choice:
 DIRECTIVES: Final[tuple[Directive, ...]] = (
     # Ours.
     choice("compat", 72, COMPAT_CHOICES, IMMUTABLE),
-    integer("rdb-version", 10, 10, 12),
+    integer("rdb-version", 10, 9, 12),
     yes_no("aof-checksum-enabled", False),
     # Network.
     Addresses("bind", (b"*", b"-::*"), MULTIPLE),

@@ -16,6 +16,7 @@ from mypy_extensions import i64
 from gossamer.base.clock import Clock
 from gossamer.base.errors import CommandError
 from gossamer.base.limits import POLICY_LFU, POLICY_LRU
+from gossamer.datatypes.streams import Stream
 from gossamer.engine.config import Config
 from gossamer.engine.snapshot_door import SnapshotDoor
 from gossamer.keyspace.access import lfu_decayed, lru_idle_seconds
@@ -23,7 +24,9 @@ from gossamer.keyspace.database import Database
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.walker import Walker
 from gossamer.persistence.doors import Disk, EventLog, Job, OutputFile, Processes
+from gossamer.rdb.format import VERSION_WITH_LISTPACKS
 from gossamer.rdb.loader import LoadReport
+from gossamer.rdb.streams import has_history
 from gossamer.rdb.values import version_with_field_expiry
 from gossamer.rdb.writer import Writer
 from gossamer.resp.personality import personality_of
@@ -71,20 +74,40 @@ class SnapshotContent:
         self.functions: list[bytes] = []  # the code of every function library
         # repl-stream-db, repl-id, repl-offset: where in which history this data set stands, if in any
         self.replication_aux: list[tuple[bytes, bytes]] = []
+        self.wanted_version: int = 0  # in place of the configured one, where it is for a replica
         self.find_replication_aux: Callable[[], list[tuple[bytes, bytes]]] | None = None
 
     def version(self) -> int:
         """The version to write: the configured one, or the first that holds what the keyspace has."""
-        version = self.config.number("rdb-version")
+        version = self.wanted_version or max(self.config.number("rdb-version"), VERSION_WITH_LISTPACKS)
         for database in self.keyspace.databases:
             if database.hashes_with_expiring_fields() > 0:
                 is_valkey = personality_of(int(self.keyspace.state.limits.compat)).is_valkey
                 return version_with_field_expiry(version, is_valkey)
         return version
 
+    def version_for_replica(self, wanted: int) -> int:
+        """The one that it asks for, or the next that holds everything; with `rdb-version 9` what must may be lost."""
+        loses = (
+            wanted < VERSION_WITH_LISTPACKS and self.config.number("rdb-version") >= VERSION_WITH_LISTPACKS
+        )
+        return VERSION_WITH_LISTPACKS if loses and not self.fits_version_9() else wanted
+
+    def fits_version_9(self) -> bool:
+        """Whether it loses nothing: no function libraries, no stream that remembers what it does not hold."""
+        if self.functions:
+            return False
+        for database in self.keyspace.databases:
+            walker = Walker(database)
+            while walker.next():
+                value = walker.value
+                if isinstance(value, Stream) and has_history(value):
+                    return False
+        return True
+
     def version_notice(self) -> str | None:
         """What to tell the operator where another version is written than the configured one."""
-        configured = self.config.number("rdb-version")
+        configured = max(self.config.number("rdb-version"), VERSION_WITH_LISTPACKS)
         written = self.version()
         if written == configured:
             return None

@@ -184,8 +184,11 @@ def configure(primary: Primary, client: Client, name: bytes, value: bytes) -> No
         primary.replica_of(client).rdb_only = to_int64(value) == 1
     elif name == b"rdb-filter-only":
         primary.replica_of(client).filter = parse_filter(value)
-    elif name == b"version" and client.limits.compat >= 80:
+    elif name == b"version":
         parts = value.split(b".")
+        primary.replica_of(client).says_valkey = True
+        if client.limits.compat < 80:  # as Redis answers; a replica does not mind
+            raise CommandError(b"ERR Unrecognized REPLCONF option: " + name)
         if len(parts) != 3 or not all([part.isdigit() for part in parts]):
             raise CommandError(b"ERR Unrecognized version format: " + value)
     else:

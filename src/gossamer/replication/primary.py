@@ -20,6 +20,7 @@ from gossamer.engine.engine import GATE_REPLICAS, Engine
 from gossamer.engine.replication_door import ReplicationDoor
 from gossamer.replication.failover import Failover
 from gossamer.replication.safe_start import LATER, SafeStart
+from gossamer.replication.snapshot_versions import NONE_OLDER, OLDER_NEXT, SnapshotVersions
 from gossamer.replication.stream import Stream
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class Replica:
         self.address: bytes = b""
         self.filter: i64 = 0
         self.rdb_only: bool = False
+        self.says_valkey: bool = False  # REPLCONF version, which Redis does not say
+        self.version: int = 0  # of the snapshot that it waits for or has
+        self.is_heard: bool = False  # it has acknowledged something
         self.acknowledges: bool = True  # not one that came with SYNC
         self.position: i64 = 0  # the next byte of the stream to send
         self.acknowledged: i64 = 0
@@ -64,6 +68,10 @@ class Replica:
     def host(self) -> bytes:
         """Where it says it is, or where it comes from."""
         return self.address or self.client.address.rpartition(b":")[0]
+
+    def endpoint(self) -> bytes:
+        """Where it listens; nothing where it does not say so."""
+        return b"" if self.port == 0 else self.host() + b":%d" % self.port
 
     def is_online(self) -> bool:
         return self.state == ONLINE
@@ -81,7 +89,7 @@ class TransferDoor:
         raise NotImplementedError
 
     def start(self, replicas: list[Replica], to_disk: bool) -> bool:
-        """Begin a snapshot of this moment for them, all of one filter; False where that failed."""
+        """Begin a snapshot of this moment for them, all of one filter and version; False where that failed."""
         raise NotImplementedError
 
     def runs_to_disk(self) -> bool:
@@ -107,6 +115,7 @@ class Primary(ReplicationDoor):
         self.replicas: dict[i64, Replica] = {}
         self.without_replicas_since_us: i64 = 0
         self.acknowledgement_wanted: bool = False
+        self.versions: SnapshotVersions = SnapshotVersions()
         self.full: i64 = 0  # synchronisations, since the start
         self.partial: i64 = 0
         self.partial_refused: i64 = 0
@@ -214,6 +223,8 @@ class Primary(ReplicationDoor):
         self.full += 1
         self.open_stream()
         replica.state = WAIT_START
+        configured = self.engine.config.number("rdb-version")
+        replica.version = self.versions.choose(replica.endpoint(), replica.says_valkey, configured)
         replica.since_us = self.engine.now_us
         replica.acknowledged_us = self.engine.now_us
         if not self.join(replica):
@@ -261,7 +272,8 @@ class Primary(ReplicationDoor):
         if not self.door.runs_to_disk():
             return False
         for other in self.replicas.values():
-            if other.state == WAIT_END and other.filter == replica.filter:
+            same = other.filter == replica.filter and other.version == replica.version
+            if other.state == WAIT_END and same:
                 self.begin_bulk(replica, other.position)
                 self.door.log("Waiting for end of BGSAVE for SYNC")
                 return True
@@ -282,9 +294,10 @@ class Primary(ReplicationDoor):
         if not waiting or not self.door.may_start():
             return
         config = self.engine.config
-        chosen = [replica for replica in waiting if replica.filter == waiting[0].filter]
+        first = waiting[0]
+        chosen = [r for r in waiting if r.filter == first.filter and r.version == first.version]
         to_disk = not config.flag("repl-diskless-sync") or not all([r.knows_eof for r in chosen])
-        if waiting[0].filter and all([r.knows_eof for r in chosen]):
+        if first.filter and all([r.knows_eof for r in chosen]):
             to_disk = False
         if not to_disk:
             longest_us: i64 = max([self.engine.now_us - replica.since_us for replica in chosen])
@@ -327,6 +340,9 @@ class Primary(ReplicationDoor):
         replica.acknowledged = max(replica.acknowledged, offset)
         replica.durable = max(replica.durable, durable)
         replica.acknowledged_us = self.engine.now_us
+        if not replica.is_heard:
+            replica.is_heard = True
+            self.versions.accept(replica.endpoint())
         if replica.state == ONLINE:
             replica.awaits_acknowledgement = False
             if self.engine.gate & GATE_REPLICAS:
@@ -370,8 +386,30 @@ class Primary(ReplicationDoor):
         if replica is not None and replica.state != HANDSHAKE:
             self.door.log(f"Connection with replica {replica.label()} lost.")
             self.without_replicas_since_us = self.engine.now_us
+            self.learn(replica)
             self.door.forget(replica)
             self.judge_writes()
+
+    def learn(self, replica: Replica) -> None:
+        """One that was sent a snapshot, or a part of it, and left without a word may have been unable to read it."""
+        endpoint = replica.endpoint()
+        if not replica.version or replica.is_heard or replica.rdb_only or not endpoint:
+            return
+        is_whole = replica.state == ONLINE
+        is_partial = replica.state == BULK or (replica.state == WAIT_END and not self.door.runs_to_disk())
+        if not is_whole and not is_partial:
+            return
+        lesson = self.versions.refuse(endpoint, replica.version, is_whole)
+        if lesson == OLDER_NEXT:
+            self.door.log(
+                f"Replica {replica.label()} did not acknowledge a snapshot of RDB version {replica.version}: "
+                "the next one is older, if that holds the data set"
+            )
+        elif lesson == NONE_OLDER:
+            self.door.log(
+                f"Replica {replica.label()} acknowledges no snapshot. If it is older than Redis 7.0 it cannot hold "
+                "function libraries and what streams remember: with rdb-version 9 it is sent the rest"
+            )
 
     def each_second(self) -> None:
         """Signs of life, both ways; snapshots that had to wait; the end of a backlog that nobody reads."""

@@ -56,6 +56,7 @@ class TransferJob(Job):
         self.left_out = left_out
         self.aux: list[tuple[bytes, bytes]] = []
         self.now_s = 0
+        self.version = 0
 
     def run(self) -> i64:
         if self.unused >= 0:
@@ -66,6 +67,7 @@ class TransferJob(Job):
             content.functions = []
         if self.left_out & WITHOUT_DATA:
             content.keyspace.databases = []
+        content.wanted_version = content.version_for_replica(self.version)
         if self.mark:
             self.write(b"$EOF:" + self.mark + b"\r\n")
         content.write(self.write, self.now_s, False)
@@ -185,6 +187,7 @@ class Replication(TransferDoor):
             job = TransferJob(
                 self.persistence.snapshots.content, writer, reader, mark, int(replicas[0].filter)
             )
+            job.version = replicas[0].version
             job.now_s = int(self.engine.now_us) // 1_000_000
             job.aux = self.history_aux()
             self.child_id = self.persistence.processes.fork(job)
