@@ -159,7 +159,9 @@ class Faults:
 
     def isolate_primary(self) -> None:
         """From the others, or from the Sentinels alone."""
-        primary = self.world.servers[0]
+        primary = self.random.choice(
+            [s for s in self.world.servers if s.upstream is None] or self.world.servers
+        )
         others = [other for other in self.world.nodes if other is not primary]
         if self.random.random() < 0.5:
             others = [*self.world.sentinels]

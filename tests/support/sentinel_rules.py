@@ -26,7 +26,7 @@ from gossamer.sentinel.instances import (
     RECONF_SENT,
     SUBJECTIVELY_DOWN,
 )
-from support.sentinel_world import NAME, Observer, SentinelNode, ServerNode, World
+from support.sentinel_world import Observer, SentinelNode, ServerNode, World
 
 DOWN_WINDOW_MS = 12_000  # an answer is valid for five seconds, and may have been on its way for some
 SWITCHES_AFTER_HEALING = 3
@@ -38,11 +38,13 @@ class Rules(Observer):
     def __init__(self) -> None:
         self.world: World | None = None
         self.violations: list[str] = []
-        self.leaders: dict[int, tuple[SentinelNode, int]] = {}
-        self.votes: dict[int, dict[SentinelNode, bytes]] = {}
-        self.addresses: dict[int, tuple[bytes, bytes]] = {}
-        self.down_until: dict[SentinelNode, tuple[int, bool]] = {}
-        self.told_epoch: dict[SentinelNode, int] = {}
+        # by the name of a primary and an epoch
+        self.leaders: dict[tuple[bytes, int], tuple[SentinelNode, int]] = {}
+        self.votes: dict[tuple[bytes, int], dict[SentinelNode, bytes]] = {}
+        self.addresses: dict[tuple[bytes, int], tuple[bytes, bytes]] = {}
+        # by the name of a primary and a Sentinel
+        self.down_until: dict[tuple[bytes, SentinelNode], tuple[int, bool]] = {}
+        self.told_epoch: dict[tuple[bytes, SentinelNode], int] = {}
         self.leading: dict[SentinelNode, int] = {}
         self.elections = 0
         self.tries = 0
@@ -58,49 +60,56 @@ class Rules(Observer):
     # -- what is seen -------------------------------------------------------------------------------------
 
     def on_event(self, node: SentinelNode, kind: bytes, text: bytes) -> None:
-        if kind == b"+sdown" and text.startswith(b"master"):
-            self.down_until[node] = (node.world.now, True)
-            if self.is_calm:
-                self.broken("calm", f"sentinel {node.index} holds the primary for down")
-        elif kind == b"-sdown" and text.startswith(b"master") or kind in (b"+switch-master", b"start"):
-            if self.down_until.get(node, (0, False))[1]:
-                self.down_until[node] = (node.world.now, False)
-            if kind == b"+switch-master":
-                self.switches += 1
+        words = text.split(b" ")
+        if kind in (b"+sdown", b"-sdown") and words[0] == b"master":
+            self.note_down(node, words[1], kind == b"+sdown")
+        elif kind == b"+switch-master":
+            self.switches += 1
+            self.note_down(node, words[0], False)
+        elif kind == b"start":
+            for name in node.world.groups:
+                self.note_down(node, name, False)
         elif kind == b"+odown":
-            self.check_down(node)
+            self.check_down(node, words[1])
         elif kind == b"+vote-for-leader":
-            leader, epoch = text.split(b" ")
-            self.note_vote(node, leader, int(epoch))
+            for name, primary in node.primaries.items():
+                if primary.leader == words[0] and primary.leader_epoch == int(words[1]):
+                    self.note_vote(node, name, words[0], int(words[1]))
         elif kind == b"+elected-leader":
-            self.check_leader(node)
+            self.check_leader(node, words[1])
         elif kind == b"+try-failover":
             self.tries += 1
         elif kind == b"+selected-slave":
-            self.check_choice(node, text.split(b" ")[1])
+            self.check_choice(node, words[5], words[1])
         elif kind == b"+promoted-slave":
-            server = node.world.server_at[text.split(b" ")[2]]
+            server = node.world.server_at[words[2]]
             if not server.was_promoted:
                 self.broken("orders", f"{server.ip.decode()} is announced and was never promoted")
 
-    def check_down(self, node: SentinelNode) -> None:
+    def note_down(self, node: SentinelNode, name: bytes, is_down: bool) -> None:
+        if is_down and self.is_calm:
+            self.broken("calm", f"sentinel {node.index} holds the primary for down")
+        if is_down or self.down_until.get((name, node), (0, False))[1]:
+            self.down_until[name, node] = (node.world.now, is_down)
+
+    def check_down(self, node: SentinelNode, name: bytes) -> None:
         world = node.world
         agree = 0
         for each in world.sentinels:
-            since, still = self.down_until.get(each, (0, False))
+            since, still = self.down_until.get((name, each), (0, False))
             if still or world.now - since <= DOWN_WINDOW_MS:
                 agree += since > 0
         if agree < world.quorum:
             self.broken("down", f"{agree} of {world.quorum} hold the primary for down")
 
-    def note_vote(self, node: SentinelNode, leader: bytes, epoch: int) -> None:
-        given = self.votes.setdefault(epoch, {})
+    def note_vote(self, node: SentinelNode, name: bytes, leader: bytes, epoch: int) -> None:
+        given = self.votes.setdefault((name, epoch), {})
         if given.setdefault(node, leader) != leader:
             self.broken("votes", f"sentinel {node.index} voted twice in epoch {epoch}")
 
-    def on_vote_told(self, node: SentinelNode, leader: bytes, epoch: int) -> None:
-        self.note_vote(node, leader, epoch)
-        if node.durable.get(NAME, (0, 0))[1] < epoch or node.durable_epoch < epoch:
+    def on_vote_told(self, node: SentinelNode, name: bytes, leader: bytes, epoch: int) -> None:
+        self.note_vote(node, name, leader, epoch)
+        if node.durable.get(name, (0, 0))[1] < epoch or node.durable_epoch < epoch:
             self.broken(
                 "votes", f"sentinel {node.index} told of a vote in epoch {epoch} that is not on its disk"
             )
@@ -109,16 +118,16 @@ class Rules(Observer):
         if node.durable_epoch < epoch:
             self.broken("epochs", f"sentinel {node.index} asks for votes in epoch {epoch}, not on its disk")
 
-    def check_leader(self, node: SentinelNode) -> None:
+    def check_leader(self, node: SentinelNode, name: bytes) -> None:
         self.elections += 1
-        epoch = node.primary.failover_epoch
+        epoch = node.primaries[name].failover_epoch
         self.leading[node] = node.life
         if node in self.forced:
             return
         present = (node, node.life)
-        if self.leaders.setdefault(epoch, present) != present:
+        if self.leaders.setdefault((name, epoch), present) != present:
             self.broken("leaders", f"a second leader in epoch {epoch}")
-        votes = sum(1 for leader in self.votes.get(epoch, {}).values() if leader == node.id)
+        votes = sum(1 for leader in self.votes.get((name, epoch), {}).values() if leader == node.id)
         world = node.world
         needed = max(len(world.sentinels) // 2 + 1, world.quorum)
         if votes < needed:
@@ -126,24 +135,25 @@ class Rules(Observer):
 
     def on_hello(self, node: SentinelNode, message: bytes) -> None:
         fields = message.split(b",")
-        epoch, address = int(fields[7]), (fields[5], fields[6])
-        known = self.addresses.setdefault(epoch, address)
+        name, epoch, address = fields[4], int(fields[7]), (fields[5], fields[6])
+        key = (name, epoch)
+        known = self.addresses.setdefault(key, address)
         if known != address:
             self.broken("agreement", f"two addresses in configuration epoch {epoch}")
-        if epoch in self.leaders and self.leaders[epoch][0] is node and node.durable[NAME][0] < epoch:
+        if key in self.leaders and self.leaders[key][0] is node and node.durable[name][0] < epoch:
             self.broken(
                 "agreement", f"configuration epoch {epoch} published and not on the disk of its leader"
             )
-        if epoch and epoch not in self.leaders and not self.forced:
+        if epoch and key not in self.leaders and not self.forced:
             self.broken("agreement", f"configuration epoch {epoch} without a leader")
-        if self.told_epoch.get(node, 0) > epoch and not node.life:
+        if self.told_epoch.get((name, node), 0) > epoch and not node.life:
             self.broken("agreement", f"the configuration of sentinel {node.index} went back to epoch {epoch}")
-        self.told_epoch[node] = epoch
+        self.told_epoch[name, node] = epoch
 
     def on_order(self, node: SentinelNode, server: ServerNode, argv: list[bytes]) -> None:
         if argv[1] == b"NO" and node not in self.leading:
             self.broken("orders", f"sentinel {node.index} promotes without having been elected")
-        primary = node.primary
+        primary = node.primaries[server.name]
         if argv[1] != b"NO" and primary.failover_state == FAILOVER_RECONF_SLAVES:
             turning = sum(
                 1 for each in primary.replicas.values() if each.flags & (RECONF_SENT | RECONF_IN_PROGRESS)
@@ -154,8 +164,8 @@ class Rules(Observer):
             if turning > node.world.parallel_syncs:
                 self.broken("orders", f"sentinel {node.index} turns {turning} replicas at a time")
 
-    def check_choice(self, node: SentinelNode, name: bytes) -> None:
-        primary = node.primary
+    def check_choice(self, node: SentinelNode, of: bytes, name: bytes) -> None:
+        primary = node.primaries[of]
         chosen = primary.replicas[name]
         for each in primary.replicas.values():
             better = (each.replica_priority, -each.replica_offset) < (
@@ -171,24 +181,32 @@ class Rules(Observer):
 
     def unsettled(self, world: World) -> str:
         """What is not yet as it must be in the end; empty: nothing."""
+        for name in world.groups:
+            problem = self.unsettled_group(world, name)
+            if problem:
+                return problem
+        return ""
+
+    def unsettled_group(self, world: World, name: bytes) -> str:
         named = []
+        servers = world.groups[name]
         for node in world.sentinels:
-            primary = node.primary
+            primary = node.primaries[name]
             if primary.flags & (FAILOVER_IN_PROGRESS | SUBJECTIVELY_DOWN) or node.machine.state.tilt:
                 return f"sentinel {node.index} is in a failover or in tilt, or holds the primary for down"
             address = current_address(primary)
             named.append((primary.config_epoch, address.ip))
             if len(primary.sentinels) != len(world.sentinels) - 1:
                 return f"sentinel {node.index} knows {len(primary.sentinels)} others"
-            if len(primary.replicas) != len(world.servers) - 1:
+            if len(primary.replicas) != len(servers) - 1:
                 return f"sentinel {node.index} knows {len(primary.replicas)} replicas"
         if len(set(named)) != 1:
             return f"the Sentinels name {sorted(set(named))}"
-        return self.unsettled_servers(world, named[0][1])
+        return self.unsettled_servers(world, servers, named[0][1])
 
-    def unsettled_servers(self, world: World, ip: bytes) -> str:
+    def unsettled_servers(self, world: World, servers: list[ServerNode], ip: bytes) -> str:
         world.settle_all()
-        for server in world.servers:
+        for server in servers:
             if server.ip == ip:
                 if server.upstream is not None:
                     return f"the primary {ip.decode()} is a replica"

@@ -6,7 +6,7 @@ from gossamer.resp.writer import ReplyWriter
 from gossamer.sentinel import commands
 from support.sentinel_faults import Faults
 from support.sentinel_rules import SWITCHES_AFTER_HEALING, Rules
-from support.sentinel_world import NAME, START_MS, World
+from support.sentinel_world import START_MS, World
 
 WARM_UP_MS = 7000
 PATIENCE_MS = 150_000
@@ -41,7 +41,8 @@ class Run:
         world, rules = self.world, self.rules
         warm_ms = 2500 if world.knows_all else WARM_UP_MS
         world.run_until(START_MS + warm_ms)
-        if any(len(node.primary.sentinels) != len(world.sentinels) - 1 for node in world.sentinels):
+        others = len(world.sentinels) - 1
+        if any(len(each.sentinels) != others for node in world.sentinels for each in node.primaries.values()):
             rules.broken("discovery", "the Sentinels have not found one another")
             return
         faults = Faults(world)
@@ -55,11 +56,11 @@ class Run:
         self.run_watching(world.now + length_ms)
         faults.heal()
         self.healed_ms = world.now
-        switches = len({epoch for epoch in rules.addresses})
+        configurations = len(rules.addresses)
         self.await_convergence()
         if not rules.violations:
-            grown = len(rules.addresses) - switches
-            if grown > SWITCHES_AFTER_HEALING:
+            grown = len(rules.addresses) - configurations
+            if grown > SWITCHES_AFTER_HEALING * len(world.groups):
                 rules.broken("peace", f"{grown} failovers after everything had healed")
 
     def run_watching(self, until_ms: int) -> None:
@@ -74,7 +75,7 @@ class Run:
         self.rules.forced.add(node)
         node.machine.now_ms = node.now
         reply = ReplyWriter()
-        node.guard(commands.failover_now, node.machine, [b"SENTINEL", b"FAILOVER", NAME], reply)
+        node.guard(commands.failover_now, node.machine, [b"SENTINEL", b"FAILOVER", b"main"], reply)
         if reply.out.getvalue() != b"+OK\r\n":
             self.rules.broken("manual", f"SENTINEL FAILOVER says {reply.out.getvalue()!r}")
 
@@ -105,8 +106,9 @@ class Run:
     def title(self) -> str:
         world = self.world
         return (
-            f"seed {self.seed}: {len(world.sentinels)} Sentinels, quorum {world.quorum}, {len(world.servers)} servers, "
-            f"down after {world.down_after_ms} ms, failover timeout {world.failover_timeout_ms} ms"
+            f"seed {self.seed}: {len(world.sentinels)} Sentinels, quorum {world.quorum}, "
+            f"{len(world.groups)} primaries, {len(world.servers)} servers, down after {world.down_after_ms} ms, "
+            f"failover timeout {world.failover_timeout_ms} ms"
         )
 
     def story(self) -> list[str]:

@@ -36,7 +36,7 @@ from gossamer.sentinel.machine import Sentinel
 START_MS: Final = 1_700_000_000_000
 SERVER_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
-NAME: Final = b"main"
+NAMES: Final = (b"main", b"second")
 WRITES_PER_MS: Final = 1
 
 
@@ -51,7 +51,7 @@ class Observer:
 
     def on_question(self, node: SentinelNode, epoch: int) -> None: ...
 
-    def on_vote_told(self, node: SentinelNode, leader: bytes, epoch: int) -> None: ...
+    def on_vote_told(self, node: SentinelNode, name: bytes, leader: bytes, epoch: int) -> None: ...
 
     def on_hello(self, node: SentinelNode, message: bytes) -> None: ...
 
@@ -103,8 +103,9 @@ class Wire:
 class ServerNode(Node):
     """A redis-server, as far as a Sentinel can tell."""
 
-    def __init__(self, world: World, index: int, ip: bytes) -> None:
+    def __init__(self, world: World, index: int, ip: bytes, name: bytes) -> None:
         super().__init__(world, index, ip, SERVER_PORT)
+        self.name = name  # of the group that it belongs to
         self.run_id = b"%040x" % (index + 1)
         self.upstream: ServerNode | None = None  # what REPLICAOF says
         self.priority = 100
@@ -220,7 +221,6 @@ class ServerNode(Node):
         """A command of a transaction."""
         world = self.world
         if argv[0] == b"SLAVEOF":
-            world.observer.on_order(wire.source, self, argv)
             world.settle_all()
             self.follow(None if argv[1] == b"NO" else world.server_at[argv[1]])
             self.was_promoted = self.was_promoted or self.upstream is None
@@ -299,6 +299,8 @@ class WorldDoor(SentinelDoor):
             node.world.observer.on_question(node, int(argv[4]))
         elif argv[0] == b"PUBLISH":
             node.world.observer.on_hello(node, argv[2])
+        elif argv[0] == b"SLAVEOF" and isinstance(wire.target, ServerNode):
+            node.world.observer.on_order(node, wire.target, argv)
         node.world.transmit(wire, argv, request)
         return True
 
@@ -363,8 +365,8 @@ class SentinelNode(Node):
         return self.world.now + self.skew_ms
 
     @property
-    def primary(self) -> Instance:
-        return self.machine.state.primaries[NAME]
+    def primaries(self) -> dict[bytes, Instance]:
+        return self.machine.state.primaries
 
     def first_state(self) -> SentinelState:
         """As an operator configures it; some Sentinels know the others and the replicas from before."""
@@ -372,16 +374,17 @@ class SentinelNode(Node):
         state = SentinelState()
         state.my_id = self.id
         door = WorldDoor(self)
-        primary = add_primary(state, door, NAME, world.servers[0].ip, SERVER_PORT, world.quorum, world.now)
-        primary.down_after_ms = world.down_after_ms
-        primary.failover_timeout_ms = world.failover_timeout_ms
-        primary.parallel_syncs = world.parallel_syncs
-        if world.knows_all:
-            for server in world.servers[1:]:
-                add_replica(state, door, primary, server.ip, SERVER_PORT, world.now)
-            for other in world.sentinels:
-                if other is not self:
-                    add_sentinel(state, door, primary, other.ip, SENTINEL_PORT, other.id, world.now)
+        for name, servers in world.groups.items():
+            primary = add_primary(state, door, name, servers[0].ip, SERVER_PORT, world.quorum, world.now)
+            primary.down_after_ms = world.down_after_ms
+            primary.failover_timeout_ms = world.failover_timeout_ms
+            primary.parallel_syncs = world.parallel_syncs
+            if world.knows_all:
+                for server in servers[1:]:
+                    add_replica(state, door, primary, server.ip, SERVER_PORT, world.now)
+                for other in world.sentinels:
+                    if other is not self:
+                        add_sentinel(state, door, primary, other.ip, SENTINEL_PORT, other.id, world.now)
         return state
 
     def keep(self) -> None:
@@ -445,7 +448,9 @@ class SentinelNode(Node):
         if argv[0] == b"SENTINEL":
             down, leader, epoch = voting.answer(machine, argv[2], int(argv[3]), int(argv[4]), argv[5])
             if leader:
-                self.world.observer.on_vote_told(self, leader, epoch)
+                asked = machine.primary_at(argv[2], int(argv[3]))
+                assert asked is not None
+                self.world.observer.on_vote_told(self, asked.name, leader, epoch)
             return [int(down), leader or voting.NOBODY, epoch]
         return b"OK"
 
@@ -507,7 +512,9 @@ class World:
         self.history: list[tuple[int, SentinelNode | None, bytes, bytes]] = []
         choose = self.random.choice
         sentinels = choose((3, 3, 3, 5, 5, 4))
-        servers = choose((2, 3, 3, 3, 4))
+        sizes = [choose((2, 3, 3, 3, 4))]
+        if self.random.random() < 0.15:
+            sizes.append(choose((2, 3)))
         self.quorum = choose((2, sentinels // 2 + 1, sentinels // 2 + 1, 1, sentinels))
         self.down_after_ms = choose((1000, 2000, 3000))
         self.failover_timeout_ms = choose((4000, 6000, 10_000))
@@ -517,11 +524,19 @@ class World:
         self.tilt_period_ms = choose((4000, 8000))
         self.tick_factor = choose((3, 4))
         self.knows_all = choose((True, True, True, False))
-        self.servers = [ServerNode(self, i, b"10.0.0.%d" % (i + 1)) for i in range(servers)]
-        self.servers[0].was_promoted = True
-        for server in self.servers[1:]:
-            server.upstream = self.servers[0]
-            server.priority = choose((100, 100, 100, 50))
+        self.groups: dict[bytes, list[ServerNode]] = {}
+        self.servers: list[ServerNode] = []
+        for name, size in zip(NAMES, sizes, strict=False):
+            servers = []
+            for _ in range(size):
+                index = len(self.servers)
+                servers.append(ServerNode(self, index, b"10.0.0.%d" % (index + 1), name))
+                self.servers.append(servers[-1])
+            servers[0].was_promoted = True
+            for server in servers[1:]:
+                server.upstream = servers[0]
+                server.priority = choose((100, 100, 100, 50))
+            self.groups[name] = servers
         self.sentinels = [SentinelNode(self, 100 + i, b"10.0.1.%d" % (i + 1)) for i in range(sentinels)]
         self.nodes: list[Node] = [*self.servers, *self.sentinels]
         self.node_at = {(node.ip, node.port): node for node in self.nodes}
