@@ -12,7 +12,7 @@ from gossamer.engine.acl import User
 from gossamer.engine.client import REPLY_OFF, REPLY_ON, REPLY_SKIP, Client
 from gossamer.engine.client_text import client_line, client_type
 from gossamer.engine.connection_commands import checked_client_name
-from gossamer.engine.engine import GATE_PAUSED
+from gossamer.engine.gates import GATE_PAUSED
 from gossamer.engine.tracking_commands import (
     client_caching,
     client_getredir,

@@ -15,7 +15,8 @@ from gossamer.engine.client import Client
 from gossamer.engine.command_log import NEVER
 from gossamer.engine.config import Config, SetError, pairs_of
 from gossamer.engine.config_file import FileError, rewrite
-from gossamer.engine.engine import GATE_LOADING, GATE_MEMORY, Engine
+from gossamer.engine.engine import Engine
+from gossamer.engine.gates import GATE_LOADING, GATE_MEMORY
 from gossamer.keyspace.state import ACCESS_LFU, ACCESS_LRU
 
 HELP: Final = (

@@ -20,49 +20,47 @@ from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.commands.table import (
     ADMIN,
-    ALLOW_BUSY,
-    DENYOOM,
     FAST,
-    LOADING,
-    NO_ASYNC_LOADING,
-    NO_AUTH,
-    NO_MULTI,
     SKIP_MONITOR,
     SKIP_SLOWLOG,
-    STALE,
-    WRITE,
     Command,
     build_table,
 )
 from gossamer.engine.acknowledgements import Acknowledgements
 from gossamer.engine.acl import Acl
 from gossamer.engine.acl_access import act_as_default, refusal_text, without_secrets
+from gossamer.engine.admission import admit, unknown_command
 from gossamer.engine.blocking import Blocking, awaited_type
 from gossamer.engine.client import (
     GATE_ACL,
-    GATE_AUTHENTICATION,
-    GATE_CLOSING,
     GATE_LARGE_REQUEST,
     GATE_MULTI,
-    GATE_NO_TOUCH,
     GATE_REPLY,
-    GATE_SUBSCRIBED,
     GATE_TRACKING,
     REPLY_ON,
     REPLY_SKIP,
     REPLY_SKIPPING,
     Client,
 )
-from gossamer.engine.client_memory import ClientMemory, request_bytes
+from gossamer.engine.client_memory import ClientMemory
 from gossamer.engine.command_log import CommandLog, wire_bytes
 from gossamer.engine.config import Config
 from gossamer.engine.debug_settings import DebugSettings
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
 from gossamer.engine.functions import Functions
+from gossamer.engine.gates import (
+    GATE_BUSY,
+    GATE_MEMORY,
+    GATE_MONITORS,
+    GATE_PAUSED,
+    GATE_READ_ONLY,
+    GATE_REPLICAS,
+    GATE_STALE,
+)
+from gossamer.engine.keyspace_events import KeyspaceEvents
 from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.migration_door import MigrationTargets
 from gossamer.engine.monitors import Monitors
-from gossamer.engine.pausing import must_pause
 from gossamer.engine.pubsub import PubSub
 from gossamer.engine.replication_door import ReplicationDoor
 from gossamer.engine.scripting import Scripts
@@ -70,43 +68,20 @@ from gossamer.engine.snapshot_door import RewriteDoor, SnapshotDoor
 from gossamer.engine.statistics import Statistics, record_latency
 from gossamer.engine.tracking import Tracking
 from gossamer.engine.watches import Watches
-from gossamer.keyspace.events import KeyspaceListener
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.keyspace.state import KeyspaceState
 from gossamer.resp.errors import (
     FORCED_UNBLOCK,
-    GUARDED,
-    OUT_OF_MEMORY,
-    PRIMARY_DOWN,
-    READ_ONLY_REPLICA,
-    TOO_FEW_REPLICAS,
-    not_subscribed,
-    quoted,
     wrong_arity,
 )
-from gossamer.resp.errors import LOADING as LOADING_ERROR
-from gossamer.resp.errors import NO_AUTH as NO_AUTH_ERROR
 from gossamer.resp.personality import Personality, personality_of
 from gossamer.resp.writer import ReplyWriter
-
-# Bits of Engine.gate.
-GATE_LOADING: Final = 1 << 0
-GATE_MEMORY: Final = 1 << 1  # maxmemory is set
-GATE_DISK_ERROR: Final = 1 << 2  # stop-writes-on-bgsave-error applies
-GATE_PAUSED: Final = 1 << 3
-GATE_MONITORS: Final = 1 << 4
-GATE_REPLICAS: Final = 1 << 12  # fewer hear us than min-replicas-to-write
-GATE_BUSY: Final = 1 << 5  # a slow script runs
-GATE_READ_ONLY: Final = 1 << 13  # a replica that takes writes from its primary alone
-GATE_STALE: Final = 1 << 14  # a replica whose link is down and that serves nothing then
-GATE_ASYNC_LOADING: Final = 1 << 15  # another data set is being loaded beside the one that is served
-GATE_GUARDED: Final = 1 << 16  # safe-start-guard: replicas may have more than this primary
 
 NAME_CACHE_MAX: Final = 4096
 
 
 @final
-class Engine(KeyspaceListener):
+class Engine:
     """The server's logic; everything that it uses is handed in."""
 
     def __init__(self, clock: Clock, limits: Limits, rng: Random64, databases: int) -> None:
@@ -114,7 +89,7 @@ class Engine(KeyspaceListener):
         self.now_us: i64 = clock.now_us()
         self.limits: Limits = limits
         self.config: Config = Config(int(limits.compat))  # the defaults, until a server brings its own
-        self.keyspace: Keyspace = Keyspace(KeyspaceState(limits, rng, self), databases)
+        self.keyspace: Keyspace = Keyspace(KeyspaceState(limits, rng, KeyspaceEvents(self)), databases)
         self.state: KeyspaceState = self.keyspace.state
         self.state.set_time(self.now_us // 1000)
         self.commands: dict[bytes, Command] = {}
@@ -292,7 +267,7 @@ class Engine(KeyspaceListener):
         if n != arity and (arity > 0 or n < -arity):
             self.refuse(client, command, wrong_arity(command.full_name))
             return
-        if (client.gate | self.gate) != 0 and not self.admit(client, command, argv):
+        if (client.gate | self.gate) != 0 and not admit(self, client, command, argv):
             return
         self.call(client, command, argv)
         if client.block_keys is not None:
@@ -470,102 +445,6 @@ class Engine(KeyspaceListener):
         self.reject(client, command, message)
         return False
 
-    def admit(self, client: Client, command: Command, argv: list[bytes]) -> bool:
-        """Whether the command may be called now; if not, the reply is written (an error, or QUEUED)."""
-        flags: i64 = command.flags
-        if client.gate & GATE_CLOSING:
-            return False
-        if client.gate & GATE_AUTHENTICATION and not flags & NO_AUTH:
-            if self.acl.default_needs_login():
-                return self.refuse(client, command, NO_AUTH_ERROR)
-        if client.queued is not None and flags & NO_MULTI:
-            return self.refuse(client, command, b"ERR Command not allowed inside a transaction")
-        if client.gate & GATE_ACL:
-            denied = refusal_text(self, client, command, argv)
-            if denied is not None:
-                return self.refuse(client, command, denied)
-        obeys: bool = client.brings_own_data
-        if self.gate & GATE_MEMORY and not obeys and not self.admit_memory(client, flags):
-            return self.refuse(client, command, OUT_OF_MEMORY)
-        if self.gate & GATE_DISK_ERROR and not obeys and (flags & WRITE or command.name == b"ping"):
-            refusal = self.hooks.disk_error()
-            if refusal is not None:
-                return self.refuse(client, command, refusal)
-        if self.gate & GATE_GUARDED and (flags & WRITE or command.name == b"ping"):
-            return self.refuse(client, command, GUARDED)
-        if self.gate & (GATE_REPLICAS | GATE_READ_ONLY) and not obeys and self.will_write(client, command):
-            few: bool = self.gate & GATE_REPLICAS != 0
-            return self.refuse(client, command, TOO_FEW_REPLICAS if few else READ_ONLY_REPLICA)
-        if (
-            client.gate & GATE_SUBSCRIBED
-            and client.reply.protocol == 2
-            and command.name not in PUBSUB_CONTEXT
-        ):
-            text = b"ERR Can't execute '" + command.full_name
-            text += (
-                b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
-            )
-            return self.refuse(client, command, text)
-        if self.gate & GATE_STALE and not flags & STALE and not obeys:
-            return self.refuse(client, command, PRIMARY_DOWN)
-        if self.gate & GATE_ASYNC_LOADING and flags & NO_ASYNC_LOADING:
-            return self.refuse(client, command, LOADING_ERROR)
-        if self.gate & GATE_LOADING and not flags & LOADING:
-            return self.refuse(client, command, LOADING_ERROR)
-        if self.gate & GATE_BUSY and not flags & ALLOW_BUSY:
-            return self.refuse(client, command, self.scripts.busy_error())
-        if self.gate & GATE_PAUSED and must_pause(self, client, command, argv):
-            client.blocked_argv = argv
-            client.blocked_command = command
-            client.paused = True
-            self.paused_clients.append(client)
-            return False
-        if client.queued is not None and command.name in UNSUBSCRIBING and self.limits.compat >= 80:
-            if not client.gate & GATE_SUBSCRIBED:
-                return self.refuse(client, command, not_subscribed(command.name))
-        if client.queued is not None and command.name not in MULTI_CONTEXT:
-            client.queued.append(argv)
-            client.queued_bytes += request_bytes(argv)
-            if client.gate & GATE_LARGE_REQUEST:
-                self.note_in(self.large_requests, client, command, argv, wire_bytes(argv))
-            client.reply.simple(b"QUEUED")
-            return False
-        self.state.touches = client.gate & GATE_NO_TOUCH == 0 or command.name == b"touch"
-        return True
-
-    def will_write(self, client: Client, command: Command) -> bool:
-        """Whether a request writes: its command, or one that EXEC is about to run."""
-        if command.flags & WRITE:
-            return True
-        queued = client.queued
-        if queued is None or command.name != b"exec":
-            return False
-        for argv in queued:
-            found = self.find_command(argv)
-            if found is not None and found.flags & WRITE:
-                return True
-        return False
-
-    def admit_memory(self, client: Client, flags: i64) -> bool:
-        """Evict before the command; False where memory stays over the limit and the command would add to it."""
-        within: bool = self.hooks.free_memory()
-        if within:
-            return True
-        if client.queued is not None and not flags & DENYOOM:
-            return not self.queue_denies_oom(client)
-        return not flags & DENYOOM
-
-    def queue_denies_oom(self, client: Client) -> bool:
-        """Whether a queued transaction has a command that may not run without memory; judged at EXEC."""
-        queued = client.queued
-        if queued is None or self.running is not None:
-            return False
-        for argv in queued:
-            command = self.find_command(argv)
-            if command is not None and command.flags & DENYOOM:
-                return True
-        return False
-
     def hold_writes(self) -> None:
         """Let writes wait until release_writes(), whatever CLIENT PAUSE says."""
         self.writes_held = True
@@ -708,67 +587,6 @@ class Engine(KeyspaceListener):
                 return
             self.unblock(client, None)
 
-    # -- what the keyspace tells --------------------------------------------------------------------------
-
-    def on_event(self, event_class: i64, event: bytes, key: bytes, db_index: i64) -> None:
-        self.pubsub.keyspace_event(self.state.notify_mask, event, key, db_index)
-
-    def on_modified(self, key: bytes, db_index: i64) -> None:
-        if self.watches.count != 0:
-            self.watches.touch(key, db_index)
-        if self.tracking.active:
-            self.tracking.invalidate(key)
-        if self.blocking.waiting_keys != 0:
-            self.blocking.note_modified(key, db_index)
-
-    def on_overwritten(self, key: bytes, db_index: i64) -> None:
-        if self.watches.count != 0:
-            self.watches.touch(key, db_index)
-        if self.tracking.active:
-            self.tracking.invalidate(key)
-        if self.blocking.waiting_keys != 0:
-            self.blocking.note_overwritten(key, db_index)
-
-    def on_removed_by_server(self, key: bytes, db_index: i64, evicted: bool) -> None:
-        if self.feeds:
-            limits = self.limits
-            lazily: i64 = limits.lazyfree_lazy_eviction if evicted else limits.lazyfree_lazy_expire
-            self.add_effect(db_index, [b"UNLINK" if lazily else b"DEL", key])
-            if self.running is None:
-                self.flush_effects(False)
-
-    def on_fields_removed_by_server(self, key: bytes, fields: list[bytes], db_index: i64) -> None:
-        if self.feeds:
-            self.add_effect(db_index, [b"HDEL", key, *fields])
-            if self.running is None:
-                self.flush_effects(False)
-
-    def on_ready(self, key: bytes, db_index: i64) -> None:
-        if self.blocking.waiting_keys != 0:
-            self.blocking.note_modified(key, db_index)
-
-    def wants_effects(self) -> bool:
-        return bool(self.feeds)
-
-    def on_flushed_all(self) -> None:
-        self.snapshots.on_flushed_all()
-
-    def on_emptying(self, db_index: i64) -> None:
-        self.tracking.flush_due = self.tracking.clients != 0 or len(self.tracking.table) > 0
-        if self.blocking.waiting_keys != 0:
-            self.blocking.note_database_changed(db_index)
-        if self.watches.count != 0:
-            self.watches.touch_all(db_index, -1)
-
-    def on_swapping(self, first: i64, second: i64) -> None:
-        if self.watches.count != 0:
-            self.watches.touch_all(first, second)
-            self.watches.touch_all(second, first)
-
-    def on_swapped(self, first: i64, second: i64) -> None:
-        self.blocking.note_database_changed(first)
-        self.blocking.note_database_changed(second)
-
     def discard_transaction(self, client: Client) -> None:
         """Leave MULTI: forget the queue and the watches."""
         client.queued = None
@@ -786,37 +604,8 @@ class Engine(KeyspaceListener):
         self.set_gate(GATE_MONITORS, bool(self.monitors.clients))
 
 
-PUBSUB_CONTEXT: Final = frozenset(
-    (
-        b"subscribe",
-        b"unsubscribe",
-        b"psubscribe",
-        b"punsubscribe",
-        b"ssubscribe",
-        b"sunsubscribe",
-        b"ping",
-        b"quit",
-        b"reset",
-    )
-)
-UNSUBSCRIBING: Final = frozenset((b"unsubscribe", b"punsubscribe", b"sunsubscribe"))
 HTTP_WORDS: Final = frozenset((b"post", b"host:"))
-MULTI_CONTEXT: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
 RUNNING_SCRIPTS: Final = frozenset((b"eval", b"eval_ro", b"evalsha", b"evalsha_ro", b"fcall", b"fcall_ro"))
 TOUCHING_ARBITRARY_KEYS: Final = frozenset(
     (b"scan", b"randomkey")
 )  # due keys that they meet need not go together
-
-
-def unknown_command(engine: Engine, argv: list[bytes]) -> bytes:
-    """The error for a name that is no command, or no subcommand of its container."""
-    container = engine.commands.get(argv[0].lower())
-    if container is not None:
-        return b"ERR unknown subcommand '" + quoted(argv[1][:128]) + b"'. Try " + argv[0].upper() + b" HELP."
-    arguments = b""
-    for argument in argv[1:]:
-        if len(arguments) >= 128:
-            break
-        arguments += b"'" + quoted(argument[: 128 - len(arguments)]) + b"' "
-    text = b"ERR unknown command '" + quoted(argv[0][:128]) + b"', with args beginning with: " + arguments
-    return text.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -15,7 +15,8 @@ from mypy_extensions import i64, mypyc_attr
 from gossamer.base.errors import ProtocolError
 from gossamer.base.numbers import is_int64, to_int64
 from gossamer.engine.client import GATE_ACL, Client, ClientDoor
-from gossamer.engine.engine import GATE_READ_ONLY, GATE_STALE, Engine
+from gossamer.engine.engine import Engine
+from gossamer.engine.gates import GATE_READ_ONLY, GATE_STALE
 from gossamer.replication.primary import Primary
 from gossamer.resp.parser import RequestParser
 from gossamer.resp.writer import ReplyWriter

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
-from gossamer.engine.engine import GATE_GUARDED
+from gossamer.engine.gates import GATE_GUARDED
 
 if TYPE_CHECKING:
     from gossamer.replication.primary import Primary

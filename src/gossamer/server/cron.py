@@ -8,7 +8,8 @@ from typing import final
 from mypy_extensions import i64
 
 from gossamer.engine.config import Config
-from gossamer.engine.engine import GATE_LOADING, GATE_MEMORY, Engine
+from gossamer.engine.engine import Engine
+from gossamer.engine.gates import GATE_LOADING, GATE_MEMORY
 from gossamer.keyspace.expiry import ExpireCycle
 from gossamer.server.loop import Loop
 from gossamer.server.memory import MemoryAccount

@@ -10,7 +10,8 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError, ConfigError, CorruptError
 from gossamer.engine.config import Config
-from gossamer.engine.engine import GATE_DISK_ERROR, GATE_LOADING, Engine
+from gossamer.engine.engine import Engine
+from gossamer.engine.gates import GATE_DISK_ERROR, GATE_LOADING
 from gossamer.persistence.aof import AppendOnlyFile, Emergency
 from gossamer.persistence.aof_loading import AofLoadError, AofLoading, prepare
 from gossamer.persistence.aof_rewrite import FIRST_REWRITE, OFF, ON, Rewrites

@@ -15,7 +15,8 @@ from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError, ConfigError, CorruptError
 from gossamer.engine.config import Config
-from gossamer.engine.engine import GATE_ASYNC_LOADING, GATE_LOADING, Engine
+from gossamer.engine.engine import Engine
+from gossamer.engine.gates import GATE_ASYNC_LOADING, GATE_LOADING
 from gossamer.keyspace.keyspace import Keyspace
 from gossamer.persistence.doors import InputFile
 from gossamer.persistence.loading import SnapshotLoading
@@ -264,7 +265,7 @@ class ReplicaSync(LinkDoor):
     def empty(self) -> None:
         engine = self.engine
         for database in engine.keyspace.databases:
-            engine.on_emptying(database.index)
+            engine.state.listener.on_emptying(database.index)
             database.clear()
         if engine.tracking.flush_due:
             engine.tracking.send_flush()
