@@ -6,7 +6,8 @@ import pytest
 
 from gossamer.engine.client import Client
 from gossamer.engine.doors import EngineHooks
-from gossamer.engine.engine import GATE_REPLICAS, Engine
+from gossamer.engine.engine import Engine
+from gossamer.engine.gates import GATE_REPLICAS
 from gossamer.replication.primary import BULK, ONLINE, WAIT_END, WAIT_START, Primary, Replica, TransferDoor
 from support.engines import new_engine
 

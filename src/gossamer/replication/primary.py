@@ -16,7 +16,8 @@ from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.errors import CommandError
 from gossamer.engine.client import Client
-from gossamer.engine.engine import GATE_REPLICAS, Engine
+from gossamer.engine.engine import Engine
+from gossamer.engine.gates import GATE_REPLICAS
 from gossamer.engine.replication_door import ReplicationDoor
 from gossamer.replication.failover import Failover
 from gossamer.replication.safe_start import LATER, SafeStart

@@ -15,7 +15,8 @@ from mypy_extensions import i64
 from gossamer.engine.client import Client
 from gossamer.engine.config import REPLICA
 from gossamer.engine.doors import InfoSource
-from gossamer.engine.engine import GATE_LOADING, Engine
+from gossamer.engine.engine import Engine
+from gossamer.engine.gates import GATE_LOADING
 from gossamer.persistence.doors import Job
 from gossamer.persistence.snapshot import SnapshotContent
 from gossamer.replication.primary import (
