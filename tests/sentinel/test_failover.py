@@ -10,6 +10,9 @@ from gossamer.sentinel.instances import (
     FAILOVER_NONE,
     FAILOVER_WAIT_PROMOTION,
     REQUEST_IGNORED,
+    REQUEST_INFO,
+    REQUEST_INFO,
+    SUBJECTIVELY_DOWN,
     Instance,
 )
 from support.sentinel_bench import Bench
@@ -28,6 +31,26 @@ def orders(bench: Bench, to: Instance) -> list[list[bytes]]:
     return [argv for argv in sent if argv[:2] != [b"CLIENT", b"SETNAME"] and argv[0] != b"SUBSCRIBE"]
 
 
+def test_the_choice_waits_for_what_the_replicas_tell_now(bench: Bench) -> None:
+    second, third = bench.add_replicas(2, 3)
+    bench.pass_ms(9_000)  # older than what makes a replica of a primary that is down eligible
+    bench.primary.flags |= SUBJECTIVELY_DOWN
+    assert bench.ask(b"failover", b"main").startswith(b"-NOGOODSLAVE")
+    bench.primary.flags &= ~SUBJECTIVELY_DOWN
+    assert bench.ask(b"failover", b"main") == b"+OK\r\n"
+    bench.primary.flags |= SUBJECTIVELY_DOWN
+    bench.primary.subjectively_down_since_ms = bench.now
+    bench.pass_ms(200)
+    assert bench.events(
+        b"+failover-state-select-slave", b"+selected-slave", b"-failover-abort-no-good-slave"
+    ) == [b"+failover-state-select-slave master main 10.0.0.1 6379"]
+    assert {request.instance.name for _, _, request in bench.take(REQUEST_INFO)} >= {second.name, third.name}
+    bench.tell_info(second, bench.replica_info(b"10.0.0.1", offset=10))
+    assert bench.events(b"+selected-slave") == []
+    bench.tell_info(third, bench.replica_info(b"10.0.0.1", offset=20))
+    assert [text.split()[2] for text in bench.events(b"+selected-slave")] == [b"10.0.0.3:6379"]
+
+
 def test_a_failover_by_hand_from_the_first_event_to_the_last(bench: Bench) -> None:
     second, third = bench.add_replicas(2, 3)
     bench.primary.client_reconfig_script = b"/bin/reconfig"
@@ -36,7 +59,7 @@ def test_a_failover_by_hand_from_the_first_event_to_the_last(bench: Bench) -> No
     bench.door.events.clear()
     assert bench.ask(b"failover", b"main") == b"+OK\r\n"
     bench.take(REQUEST_IGNORED)
-    bench.pass_ms(300)
+    bench.pass_ms(400)
     assert orders(bench, third) == [
         [b"MULTI"],
         [b"SLAVEOF", b"NO", b"ONE"],
@@ -127,6 +150,24 @@ def test_a_replica_that_is_not_well_known_is_not_chosen(bench: Bench) -> None:
     replica.link.last_available_ms = bench.now
     replica.link.disconnected = True
     assert select_replica(bench.machine, bench.primary) is None
+
+
+def test_an_elected_leader_waits_a_moment_for_news_of_the_replicas(bench: Bench) -> None:
+    for comes in (True, False):
+        bench = Bench(quorum=1)
+        bench.pass_ms(1200)
+        replica = bench.add_replicas(2)[0]
+        bench.pass_ms(8000)  # what is known of it is too old for a promotion
+        assert bench.take(REQUEST_INFO)
+        bench.pass_ms(500)
+        for _ in range(60):
+            bench.now += 100
+            bench.machine.tick(bench.now)
+            bench.answer_pings(but=bench.primary)
+            if comes and bench.events(b"+elected-leader"):
+                bench.tell_info(replica, bench.replica_info(b"10.0.0.1", link=b"down"))
+        assert len(bench.events(b"+selected-slave")) == comes
+        assert len(bench.events(b"-failover-abort-no-good-slave")) == (not comes)
 
 
 def test_a_promotion_that_does_not_come_ends_the_failover(bench: Bench) -> None:

@@ -33,15 +33,20 @@ from gossamer.sentinel.instances import (
     RECONF_DONE,
     RECONF_IN_PROGRESS,
     RECONF_SENT,
+    REQUEST_INFO,
     SUBJECTIVELY_DOWN,
     Instance,
 )
+from gossamer.sentinel.links import mapped, send
 from gossamer.sentinel.resetting import change_address
 from gossamer.sentinel.roles import CRASH_TEXT, order_replication
 from gossamer.sentinel.voting import elected_leader
 
 SANE_PING_PERIODS: Final = 5
 SANE_INFO_PERIODS: Final = 3
+NEWS_WAIT_MS: Final = 300  # for more about the replicas than is known
+FIRST_NEWS_WAIT_MS: Final = 2000  # for anything that makes one of them eligible
+SELECTION_GRACE_MS: Final = 1000
 LINK_DOWN_FACTOR: Final = 10  # a replica may have been without its primary for so many down-after periods
 
 # -- the beginning ------------------------------------------------------------------------------------------
@@ -157,10 +162,30 @@ def wait_start(core: SentinelCore, primary: Instance) -> None:
         return
     enter(core, primary, FAILOVER_SELECT_SLAVE)
     core.event(LOG_WARNING, b"+failover-state-select-slave", primary)
+    for replica in primary.replicas.values():
+        send(core, replica, [mapped(replica, b"INFO")], REQUEST_INFO)
+
+
+def awaits_news(core: SentinelCore, primary: Instance, limit_ms: int) -> bool:
+    """Whether a replica has not told yet how it is now: what is known of it may be ten seconds old.
+
+    By that the wrong one would be chosen, or none, for the answer to the questions that have just been sent.
+    """
+    entered_ms = primary.failover_state_changed_ms
+    if not 0 <= core.now_ms - entered_ms < limit_ms:
+        return False
+    return any(
+        each.info_refreshed_ms < entered_ms
+        and not each.link.disconnected
+        and not each.flags & SUBJECTIVELY_DOWN
+        for each in primary.replicas.values()
+    )
 
 
 def select_slave(core: SentinelCore, primary: Instance) -> None:
     replica = select_replica(core, primary)
+    if awaits_news(core, primary, NEWS_WAIT_MS if replica is not None else FIRST_NEWS_WAIT_MS):
+        return
     if replica is None:
         core.event(LOG_WARNING, b"-failover-abort-no-good-slave", primary)
         abort(core, primary)
@@ -267,8 +292,9 @@ def advance(core: SentinelCore, primary: Instance) -> None:
         step = STEPS.get(primary.failover_state)
         if step is None:
             return
+        before = primary.failover_state
         step(core, primary)
         if primary.failover_state not in (FAILOVER_SELECT_SLAVE, FAILOVER_SEND_SLAVEOF_NOONE):
             return
-        if step is send_slaveof_noone:
-            return  # its replica cannot be reached at the moment
+        if primary.failover_state == before:
+            return  # it waits for what replicas tell, or to reach one

@@ -15,6 +15,7 @@ from gossamer.sentinel import failover, hello, links, monitoring, roles, server_
 from gossamer.sentinel.core import SentinelCore
 from gossamer.sentinel.doors import LOG_WARNING, Reply, SentinelDoor
 from gossamer.sentinel.instances import (
+    FAILOVER_SELECT_SLAVE,
     FAILOVER_UPDATE_CONFIG,
     HELLO_CHANNEL,
     REQUEST_INFO,
@@ -123,6 +124,13 @@ class Sentinel(SentinelCore):
         elif kind == REQUEST_INFO:
             if isinstance(reply, bytes):
                 roles.react(self, instance, server_info.refresh(self, instance, reply))
+                primary = instance.primary
+                if (
+                    primary is not None
+                    and primary.failover_state == FAILOVER_SELECT_SLAVE
+                    and not self.state.tilt
+                ):
+                    failover.advance(self, primary)  # the choice waits for this
         elif kind == REQUEST_IS_DOWN:
             voting.on_is_down_reply(self, instance, reply)
             if instance.primary is not None and not self.state.tilt:
