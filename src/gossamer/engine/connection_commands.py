@@ -1,4 +1,4 @@
-"""Commands about the connection itself: PING, ECHO, AUTH, HELLO, SELECT, QUIT, RESET."""
+"""Commands about the connection: PING, ECHO, AUTH, HELLO, SELECT, QUIT, RESET; those for a cluster are refused."""
 
 from typing import Final
 
@@ -14,6 +14,7 @@ from gossamer.resp.errors import DB_OUT_OF_RANGE, INVALID_DB_INDEX, NOT_INTEGER,
 from gossamer.resp.personality import Personality
 
 WRONG_PASSWORD: Final = b"WRONGPASS invalid username-password pair or user is disabled."
+NO_CLUSTER: Final = b"ERR This instance has cluster support disabled"
 
 
 def ping(client: Client, argv: list[bytes]) -> None:
@@ -165,6 +166,11 @@ def reset(client: Client, argv: list[bytes]) -> None:
     client.reply.simple(b"RESET")
 
 
+def without_cluster(client: Client, argv: list[bytes]) -> None:
+    """READONLY, READWRITE, ASKING: tools send them to any server, and expect this refusal of one without slots."""
+    raise CommandError(NO_CLUSTER)
+
+
 COMMANDS: Final = (
     Command(
         b"ping",
@@ -180,4 +186,7 @@ COMMANDS: Final = (
     Command(b"select", select, 2, "loading stale fast", "connection"),
     Command(b"quit", quit_command, -1, "noscript loading stale fast no_auth allow_busy", "connection"),
     Command(b"reset", reset, 1, "noscript loading stale fast no_auth allow_busy", "connection"),
+    Command(b"readonly", without_cluster, 1, "loading stale fast", "connection"),
+    Command(b"readwrite", without_cluster, 1, "loading stale fast", "connection"),
+    Command(b"asking", without_cluster, 1, "fast", "connection"),
 )
