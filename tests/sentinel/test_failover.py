@@ -11,7 +11,6 @@ from gossamer.sentinel.instances import (
     FAILOVER_WAIT_PROMOTION,
     REQUEST_IGNORED,
     REQUEST_INFO,
-    REQUEST_INFO,
     SUBJECTIVELY_DOWN,
     Instance,
 )
@@ -150,24 +149,6 @@ def test_a_replica_that_is_not_well_known_is_not_chosen(bench: Bench) -> None:
     replica.link.last_available_ms = bench.now
     replica.link.disconnected = True
     assert select_replica(bench.machine, bench.primary) is None
-
-
-def test_an_elected_leader_waits_a_moment_for_news_of_the_replicas(bench: Bench) -> None:
-    for comes in (True, False):
-        bench = Bench(quorum=1)
-        bench.pass_ms(1200)
-        replica = bench.add_replicas(2)[0]
-        bench.pass_ms(8000)  # what is known of it is too old for a promotion
-        assert bench.take(REQUEST_INFO)
-        bench.pass_ms(500)
-        for _ in range(60):
-            bench.now += 100
-            bench.machine.tick(bench.now)
-            bench.answer_pings(but=bench.primary)
-            if comes and bench.events(b"+elected-leader"):
-                bench.tell_info(replica, bench.replica_info(b"10.0.0.1", link=b"down"))
-        assert len(bench.events(b"+selected-slave")) == comes
-        assert len(bench.events(b"-failover-abort-no-good-slave")) == (not comes)
 
 
 def test_a_promotion_that_does_not_come_ends_the_failover(bench: Bench) -> None:

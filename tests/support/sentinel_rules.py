@@ -161,8 +161,8 @@ class Rules(Observer):
             promoted = primary.promoted_replica
             if promoted is not None and argv[1] != promoted.address.ip:
                 self.broken("orders", f"sentinel {node.index} turns a replica to {argv[1].decode()}")
-            if turning > node.world.parallel_syncs:
-                self.broken("orders", f"sentinel {node.index} turns {turning} replicas at a time")
+            if turning >= node.world.parallel_syncs:
+                self.broken("orders", f"sentinel {node.index} turns {turning + 1} replicas at a time")
 
     def check_choice(self, node: SentinelNode, of: bytes, name: bytes) -> None:
         primary = node.primaries[of]

@@ -46,7 +46,6 @@ SANE_PING_PERIODS: Final = 5
 SANE_INFO_PERIODS: Final = 3
 NEWS_WAIT_MS: Final = 300  # for more about the replicas than is known
 FIRST_NEWS_WAIT_MS: Final = 2000  # for anything that makes one of them eligible
-SELECTION_GRACE_MS: Final = 1000
 LINK_DOWN_FACTOR: Final = 10  # a replica may have been without its primary for so many down-after periods
 
 # -- the beginning ------------------------------------------------------------------------------------------

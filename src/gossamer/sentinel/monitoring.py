@@ -30,10 +30,16 @@ FAST_INFO_PERIOD_MS = 1000
 
 
 def info_period_ms(core: SentinelCore, instance: Instance) -> int:
-    """Replicas are asked often while their primary fails: each might be promoted, or follow the wrong one."""
+    """Replicas are asked often while their primary fails: each might be promoted, or follow the wrong one.
+
+    That begins with the first suspicion, so that what decides about a promotion is known when it comes to that.
+    """
     primary = instance.primary
     if primary is not None and instance.flags & REPLICA:
-        if primary.flags & (OBJECTIVELY_DOWN | FAILOVER_IN_PROGRESS) or instance.primary_link_down_ms != 0:
+        if (
+            primary.flags & (SUBJECTIVELY_DOWN | OBJECTIVELY_DOWN | FAILOVER_IN_PROGRESS)
+            or instance.primary_link_down_ms != 0
+        ):
             return FAST_INFO_PERIOD_MS
     return core.state.timings.info_period
 
