@@ -128,3 +128,20 @@ def test_commands_go_by_the_names_that_the_servers_know(bench: Bench) -> None:
     bench.tell_info(replica, b"role:master\r\n")
     sent = [argv[0] for _, argv, _ in bench.take(REQUEST_IGNORED)]
     assert sent == [b"MULTI", b"hidden", b"CONFIG", b"CLIENT", b"CLIENT", b"EXEC"]
+
+
+def test_a_replica_under_another_name_is_the_same_one(bench: Bench) -> None:
+    bench.state.resolve_hostnames = True
+    bench.door.names = {b"two.example": b"10.0.0.2"}
+    for host in (b"two.example", b"10.0.0.2", b"two.example"):
+        bench.tell_info(bench.primary, b"role:master\r\nslave0:ip=%s,port=6379,state=online\r\n" % host)
+    assert bench.events(b"+slave") == [b"+slave slave 10.0.0.2:6379 10.0.0.2 6379 @ main 10.0.0.1 6379"]
+
+
+def test_names_are_announced_where_that_is_asked_for(bench: Bench) -> None:
+    bench.state.resolve_hostnames = True
+    bench.state.announce_hostnames = True
+    bench.door.names = {b"two.example": b"10.0.0.2"}
+    bench.tell_info(bench.primary, b"role:master\r\nslave0:ip=two.example,port=6379,state=online\r\n")
+    assert list(bench.primary.replicas) == [b"two.example:6379"]
+    assert bench.ask(b"is-master-down-by-addr", b"10.0.0.1", b"6379", b"0", b"*").startswith(b"*3")

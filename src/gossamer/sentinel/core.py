@@ -109,8 +109,13 @@ class SentinelCore:
 
     def primary_at(self, host: bytes, port: int) -> Instance | None:
         """The watched primary at an address."""
-        for primary in self.state.primaries.values():
-            if self.is_at(primary, host, port):
+        candidates = [each for each in self.state.primaries.values() if each.address.port == port]
+        for primary in candidates:
+            if host in (primary.address.ip, primary.address.hostname):
+                return primary
+        ip = self.door.resolve(host, self.state.resolve_hostnames) if candidates else None
+        for primary in candidates:
+            if ip == primary.address.ip:
                 return primary
         return None
 

@@ -139,6 +139,10 @@ def known_sentinel(core: SentinelCore, primary: Instance, hello: Hello) -> Insta
 
 def meet(core: SentinelCore, primary: Instance, hello: Hello) -> Instance | None:
     """A Sentinel that is new, or at a new address."""
+    try:
+        resolve_address(core.state, core.door, hello.ip, hello.port, True)
+    except InstanceError:
+        return None
     moved = forget_sentinel(core, primary, hello.run_id)
     if moved:
         text = b" ip %s port %d for %s" % (hello.ip, hello.port, hello.run_id)

@@ -22,6 +22,7 @@ from gossamer.sentinel.instances import (
     Instance,
     InstanceError,
     add_replica,
+    resolve_address,
 )
 
 RUN_ID_BYTES: Final = 40
@@ -106,11 +107,22 @@ def take_replica_of_primary(core: SentinelCore, primary: Instance, value: bytes)
         host, port = parts[0], leading_integer(parts[1])
     else:
         return
-    if not host or not 0 < port <= 65535 or any(core.is_at(r, host, port) for r in primary.replicas.values()):
+    if not host or not 0 < port <= 65535 or is_known(primary, host, port):
         return
     try:
+        address = resolve_address(core.state, core.door, host, port, True)
+        if any(each.address.same_as(address) for each in primary.replicas.values()):
+            return  # under another name
         replica = add_replica(core.state, core.door, primary, host, port, core.now_ms)
     except InstanceError:
         return
     core.event(LOG_NOTICE, b"+slave", replica)
     core.save()
+
+
+def is_known(primary: Instance, host: bytes, port: int) -> bool:
+    """Whether a replica is known by this very name."""
+    return any(
+        each.address.port == port and host in (each.address.ip, each.address.hostname)
+        for each in primary.replicas.values()
+    )
