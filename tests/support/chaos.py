@@ -39,6 +39,8 @@ from support.tree_nodes import GOSSAMER, REDIS, VALKEY, Broken, Node
 DEEPEST = 3
 SETTLE_WITHIN_S = 40.0
 TERMINATE_WITHIN_S = 12.0
+FAILOVER_WITHIN_S = 3.0
+FILLER_KEYS = 4000
 LOOKS = 8  # at contents at equal offsets: a key may be due between two looks
 WORKERS = 3
 SCENES = 150
@@ -155,6 +157,10 @@ class World:
             else:
                 node.link.lead_to(parent.server.port)
             node.start()
+            if (
+                parent is None and self.rng.random() < 0.5
+            ):  # before anybody follows: nobody is told of these keys
+                node.call("DEBUG", "POPULATE", str(FILLER_KEYS), "filler", str(self.rng.choice((10, 500))))
         self.tell(self.shape())
 
     def tell(self, what: str) -> None:
@@ -173,7 +179,7 @@ class World:
         faults = (
             ("cut", 5), ("cut_after", 4), ("stall", 2), ("throttle", 2), ("refuse", 2), ("disconnect", 2),
             ("crash", 3), ("restart", 2), ("pause", 2), ("promote", 2), ("move", 2), ("configure", 2),
-            ("save", 2),
+            ("save", 2), ("failover", 2),
         )  # fmt: skip
         name = self.rng.choice([name for name, weight in faults for _ in range(weight)])
         self.counts[name] += 1
@@ -259,6 +265,35 @@ class World:
             if parent is not node.parent or self.rng.random() < 0.2:
                 node.follow(parent)
         self.tell(f"new tree: {self.shape()}")
+
+    def do_failover(self) -> None:
+        """FAILOVER to a replica of the top; what becomes of it may take until the next faults."""
+        top = self.top
+        choice = [
+            node for node in self.nodes if node.parent is top and node.kind in self.may_lead and node.is_up()
+        ]
+        if not choice or not top.is_up() or top.paused:
+            return
+        node = self.rng.choice(choice)
+        self.tell(f"FAILOVER from {top.name} to {node.name}")
+        top.call("FAILOVER", "TO", "127.0.0.1", str(node.server.port), "TIMEOUT", "1000", timeout_s=2.0)
+        deadline = time.monotonic() + FAILOVER_WITHIN_S
+        while time.monotonic() < deadline:
+            if (
+                top.info("replication").get("role") == "slave"
+                and node.info("replication").get("role") == "master"
+            ):
+                node.parent, top.parent, self.top = None, node, node
+                top.follow(node)  # by way of a link again
+                self.counts["failed over"] += 1
+                self.tell(f"new tree: {self.shape()}")
+                return
+            time.sleep(0.02)
+        with contextlib.suppress(OSError):
+            top.call("FAILOVER", "ABORT")
+        for other, role in ((top, "master"), (node, "slave")):
+            if other.info("replication").get("role") != role:
+                other.follow(other.parent)
 
     def do_move(self) -> None:
         """A leaf to another primary."""
