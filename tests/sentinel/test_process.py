@@ -78,6 +78,22 @@ def test_a_mixed_quorum_fails_over_whoever_leads(leader: str) -> None:
         )
 
 
+@pytest.mark.parametrize("watchers", [(OURS, THEIRS), (THEIRS, THEIRS)])
+def test_servers_of_ours_are_failed_over(watchers: tuple[str, str]) -> None:
+    with group(*watchers, servers=(OURS, OURS, THEIRS)) as made:
+        old = made.servers[0]
+        with old.client() as writer:
+            writer.call("SET", "kept", "1")
+            assert writer.call("WAIT", 2, 5000).value == 2
+        old.crash()
+        port = made.wait_switch(old.port)
+        made.wait_following(port)
+        with made.server_at(port).client() as client:
+            assert client.call("GET", "kept").value == b"1"
+        old.start()
+        made.wait_following(port)
+
+
 def test_no_failover_without_a_majority() -> None:
     with group(OURS, OURS, THEIRS, quorum=1) as made:
         made.sentinels[1].crash()

@@ -169,6 +169,26 @@ def test_info_cache_holds_what_the_servers_said(pair: SentinelGroup) -> None:
         assert 0 <= mine[0] < 60_000
 
 
+def test_names_are_resolved_and_announced(pair: SentinelGroup) -> None:
+    port = str(pair.servers[0].port)
+    try:
+        assert both(pair, "SENTINEL", "MONITOR", "named", "localhost", port, "1")[0].is_error
+        for setting in ("resolve-hostnames", "announce-hostnames"):
+            both(pair, "SENTINEL", "CONFIG", "SET", setting, "yes")
+        told = both(pair, "SENTINEL", "MONITOR", "named", "localhost", port, "1")
+        assert [reply.raw for reply in told] == [b"+OK\r\n"] * 2
+        ours, theirs = both(pair, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "named")
+        assert ours.plain() == theirs.plain() == [b"localhost", port.encode()]
+        both(pair, "SENTINEL", "CONFIG", "SET", "announce-hostnames", "no")
+        ours, theirs = both(pair, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "named")
+        assert ours == theirs
+        assert ours.plain()[0] != b"localhost"
+    finally:
+        both(pair, "SENTINEL", "REMOVE", "named")
+        for setting in ("resolve-hostnames", "announce-hostnames"):
+            both(pair, "SENTINEL", "CONFIG", "SET", setting, "no")
+
+
 def test_events_have_the_same_texts(pair: SentinelGroup) -> None:
     heard: list[list[Any]] = []
     listeners = [each.client() for each in pair.sentinels]
