@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossamer.sentinel import hello
-from gossamer.sentinel.instances import FAILOVER_NONE, REQUEST_PUBLISH
+from gossamer.sentinel.instances import FAILOVER_NONE, REQUEST_PUBLISH, current_address
 from support.sentinel_bench import MY_ID, Bench
 
 OTHER = b"2" * 40
@@ -36,6 +35,7 @@ def test_a_hello_message_says_where_one_is_and_what_one_holds_for_true(bench: Be
         b"10.0.1.2,26379,,0,main,10.0.0.1,6379,0",
         b"10.0.1.2,port,x,0,main,10.0.0.1,6379,0",
         b"10.0.1.2,26379,x,-1,main,10.0.0.1,6379,0",
+        b"10.0.1.2,26379,x,9223372036854775807,main,10.0.0.1,6379,0",
         b"10.0.1.2,66379,x,0,main,10.0.0.1,6379,0",
         b"10.0.1.2,26379,x,0,other,10.0.0.1,6379,0",
         b"10.0.1.2,26379," + MY_ID + b",9,main,10.0.0.1,6379,9",
@@ -125,8 +125,8 @@ def test_a_newer_configuration_ends_ones_own_failover_even_if_it_names_the_old_a
     assert bench.ask(b"failover", b"main") == b"+OK\r\n"
     bench.pass_ms(500)
     bench.tell_info(replica, b"role:master\r\n")
-    assert hello.current_address(bench.primary).ip == b"10.0.0.2"
+    assert current_address(bench.primary).ip == b"10.0.0.2"
     bench.hello(b"10.0.1.2,26379,%s,4,main,10.0.0.1,6379,4" % OTHER)
-    assert hello.current_address(bench.primary).ip == b"10.0.0.1"
+    assert current_address(bench.primary).ip == b"10.0.0.1"
     assert bench.primary.failover_state == FAILOVER_NONE
     assert bench.events(b"+switch-master") == [b"+switch-master main 10.0.0.2 6379 10.0.0.1 6379"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from gossamer.sentinel import failover, hello, resetting, roles, voting
+from gossamer.sentinel import failover, hello, instances, resetting, roles, voting
 from gossamer.sentinel.core import SentinelCore
 from gossamer.sentinel.doors import LOG_NOTICE
 from gossamer.sentinel.instances import (
@@ -359,7 +359,7 @@ VARIANTS: Final[dict[str, list[Patch]]] = {
     "ignores config epochs of others": [(hello, "take_configuration", takes_any_configuration)],
     "never takes a configuration over": [(hello, "take_configuration", nothing)],
     "keeps the old config epoch after a promotion": [(roles, "complete_promotion", keeps_old_epoch)],
-    "publishes the old address with the new epoch": [(hello, "current_address", hides_promotion)],
+    "publishes the old address with the new epoch": [(instances, "current_address", hides_promotion)],
     "forgets the other Sentinels at a switch": [(resetting, "change_address", forgets_sentinels)],
     "forgets the old primary at a switch": [(resetting, "change_address", forgets_old_primary)],
     "alone decides that the primary is down": [(voting, "check_objectively_down", quorum_of_one)],

@@ -18,13 +18,13 @@ In the end, when everything has worked again for a while:
 from __future__ import annotations
 
 from gossamer.sentinel.failover import is_eligible
-from gossamer.sentinel.hello import current_address
 from gossamer.sentinel.instances import (
     FAILOVER_IN_PROGRESS,
     FAILOVER_RECONF_SLAVES,
     RECONF_IN_PROGRESS,
     RECONF_SENT,
     SUBJECTIVELY_DOWN,
+    current_address,
 )
 from support.sentinel_world import Observer, SentinelNode, ServerNode, World
 

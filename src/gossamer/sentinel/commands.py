@@ -25,6 +25,7 @@ from gossamer.sentinel.instances import (
     Instance,
     InstanceError,
     add_primary,
+    current_address,
 )
 from gossamer.sentinel.links import release
 from gossamer.sentinel.replies import HELP, fields_of, named_primary, save_and_reply
@@ -106,7 +107,7 @@ def get_master_addr_by_name(core: SentinelCore, argv: list[bytes], reply: ReplyW
     if primary is None:
         reply.null_array()
         return
-    address = hello.current_address(primary)
+    address = current_address(primary)
     reply.bulk_array([core.state.announced(address), b"%d" % address.port])
 
 

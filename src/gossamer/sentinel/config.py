@@ -21,7 +21,6 @@ from gossamer.base.quoting import quote, split_arguments
 from gossamer.engine.config import SentinelLines
 from gossamer.engine.config_file import FileError
 from gossamer.sentinel.doors import SentinelDoor
-from gossamer.sentinel.hello import current_address
 from gossamer.sentinel.instances import (
     DEFAULT_DOWN_AFTER_MS,
     DEFAULT_FAILOVER_TIMEOUT_MS,
@@ -34,6 +33,7 @@ from gossamer.sentinel.instances import (
     add_primary,
     add_replica,
     add_sentinel,
+    current_address,
 )
 
 UNKNOWN: Final = "Unrecognized sentinel configuration statement."

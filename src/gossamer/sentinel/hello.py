@@ -15,14 +15,15 @@ from gossamer.base.numbers import is_int64, to_int64
 from gossamer.sentinel.core import SentinelCore
 from gossamer.sentinel.doors import LOG_NOTICE, LOG_WARNING
 from gossamer.sentinel.instances import (
+    EPOCH_MAX,
     FAILOVER_IN_PROGRESS,
-    FAILOVER_RECONF_SLAVES,
     HELLO_CHANNEL,
     REQUEST_PUBLISH,
     Address,
     Instance,
     InstanceError,
     add_sentinel,
+    current_address,
     resolve_address,
 )
 from gossamer.sentinel.links import close_link, mapped, release, send
@@ -58,22 +59,12 @@ def parse(message: bytes) -> Hello | None:
         return None
     if hello.port > 65535 or hello.primary_port > 65535 or not hello.run_id:
         return None
+    if max(hello.current_epoch, hello.config_epoch) > EPOCH_MAX:
+        return None
     return hello
 
 
 # -- sending ----------------------------------------------------------------------------------------------
-
-
-def current_address(primary: Instance) -> Address:
-    """Where the primary is by the newest configuration: from the promotion on, the promoted replica."""
-    promoted = primary.promoted_replica
-    if (
-        promoted is not None
-        and primary.flags & FAILOVER_IN_PROGRESS
-        and primary.failover_state >= FAILOVER_RECONF_SLAVES
-    ):
-        return promoted.address
-    return primary.address
 
 
 def send_hello(core: SentinelCore, instance: Instance) -> bool:

@@ -64,6 +64,7 @@ ELECTION_TIMEOUT_MS: Final = 10_000
 MAX_DESYNC_MS: Final = 1000
 MAX_PENDING_COMMANDS: Final = 100
 HELLO_CHANNEL: Final = b"__sentinel__:hello"
+EPOCH_MAX: Final = 1 << 62  # no number of failovers gets there; what is greater is no epoch
 
 # The timings that SENTINEL DEBUG can change, under the names that it takes.
 DEBUG_TIMINGS: Final = (
@@ -218,6 +219,18 @@ class Instance:
         self.failover_start_ms: int = 0
         self.failover_delay_logged_ms: int = 0
         self.promoted_replica: Instance | None = None
+
+
+def current_address(primary: Instance) -> Address:
+    """Where the primary is by the newest configuration: from the promotion on, the promoted replica."""
+    promoted = primary.promoted_replica
+    if (
+        promoted is not None
+        and primary.flags & FAILOVER_IN_PROGRESS
+        and primary.failover_state >= FAILOVER_RECONF_SLAVES
+    ):
+        return promoted.address
+    return primary.address
 
 
 class SentinelState:

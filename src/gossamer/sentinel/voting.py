@@ -15,6 +15,7 @@ from __future__ import annotations
 from gossamer.sentinel.core import SentinelCore
 from gossamer.sentinel.doors import LOG_VERBOSE, LOG_WARNING, Reply
 from gossamer.sentinel.instances import (
+    EPOCH_MAX,
     FAILOVER_NONE,
     MAX_DESYNC_MS,
     OBJECTIVELY_DOWN,
@@ -133,7 +134,7 @@ def answer(
     if primary is None:
         return False, b"", 0
     down = bool(primary.flags & SUBJECTIVELY_DOWN) and not core.state.tilt
-    if candidate == NOBODY:
+    if candidate == NOBODY or epoch > EPOCH_MAX:
         return down, b"", 0
     leader, leader_epoch = vote(core, primary, epoch, candidate)
     return down, leader, leader_epoch
