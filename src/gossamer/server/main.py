@@ -43,6 +43,7 @@ the next one are its values.
   gossamer serve --save 60 1000 --save 300 10 --appendonly yes
   gossamer serve --compat valkey:8.0                redis:7.0, redis:7.2 (the default) or valkey:8.0
   echo 'maxmemory 100mb' | gossamer serve -
+  gossamer serve sentinel.conf --sentinel           a Sentinel, as gossamer sentinel is
 
   -v, --version   version and build mode
   -h, --help      this text"""

@@ -14,6 +14,7 @@ from gossamer.sentinel.doors import ScriptJob, SentinelDoor
 from gossamer.sentinel.instances import Connection, Request
 from gossamer.server.log import Log
 from gossamer.server.sentinel_links import SentinelLinks
+from gossamer.server.sentinel_names import Names
 from gossamer.server.sentinel_scripts import SentinelScripts
 
 SIMULATED_FAILURE_STATUS = 99
@@ -26,6 +27,7 @@ class SystemSentinelDoor(SentinelDoor):
         self.engine = engine
         self.links = links
         self.scripts = scripts
+        self.names = Names()
         self.logs = (log.debug, log.verbose, log.notice, log.warning)
 
     # -- connections --------------------------------------------------------------------------------------
@@ -50,12 +52,9 @@ class SystemSentinelDoor(SentinelDoor):
             except (OSError, ValueError, UnicodeError):
                 continue
             return host
-        if names and text:
-            try:
-                found = socket.getaddrinfo(text, None, type=socket.SOCK_STREAM)
-                return str(found[0][4][0]).encode()
-            except (OSError, UnicodeError, ValueError):
-                pass
+        address = self.names.resolve(text) if names and text else ""
+        if address:
+            return address.encode()
         self.logs[3](f"Failed to resolve hostname '{text}'")
         return None
 
