@@ -15,7 +15,7 @@ from support.servers import ServerAbsent, ServerProcess, free_port, wait_until
 
 pytestmark = pytest.mark.peers
 
-OURS, THEIRS = "gossamer", "redis-server"
+OURS, THEIRS, VALKEYS = "gossamer", "redis-server", "valkey-server"
 
 
 @contextlib.contextmanager
@@ -61,10 +61,10 @@ def test_three_of_ours_fail_over_and_take_the_old_primary_back() -> None:
         assert len({each.state("SENTINEL", "MASTER", NAME)["config-epoch"] for each in made.sentinels}) == 1
 
 
-@pytest.mark.parametrize("leader", [OURS, THEIRS])
+@pytest.mark.parametrize("leader", [OURS, THEIRS, VALKEYS])
 def test_a_mixed_quorum_fails_over_whoever_leads(leader: str) -> None:
     # With a quorum of one the Sentinel that is first to find the primary down asks for the votes of the others.
-    kinds = (OURS, THEIRS, OURS) if leader == OURS else (THEIRS, OURS, OURS)
+    kinds = (leader, *{OURS: (THEIRS, VALKEYS), THEIRS: (OURS, OURS), VALKEYS: (OURS, THEIRS)}[leader])
     with group(*kinds, quorum=1, down_after_ms=(500, 4000, 4000)) as made:
         old = made.servers[0]
         old.crash()
@@ -121,6 +121,19 @@ def test_a_killed_sentinel_comes_back_as_the_same_with_what_it_promised() -> Non
             state = sentinel.state("SENTINEL", "MASTER", NAME)
             assert (state["port"], state["config-epoch"], state["num-slaves"]) == (str(port), "1", "1")
             assert sentinel.call("SENTINEL", "FLUSHCONFIG").raw == b"+OK\r\n"
+
+
+def test_a_simulated_failure_ends_the_process() -> None:
+    with group(OURS, quorum=1, servers=(THEIRS, THEIRS)) as made:
+        sentinel = made.sentinels[0]
+        assert sentinel.call("SENTINEL", "SIMULATE-FAILURE", "crash-after-election").raw == b"+OK\r\n"
+        with sentinel.client() as client:
+            client.send("SENTINEL", "FAILOVER", NAME)
+            process = sentinel.process
+            assert process is not None
+            assert process.wait(10.0) == 99
+        assert sentinel.said("+elected-leader")
+        assert not sentinel.said("+promoted-slave")
 
 
 def test_scripts_hear_of_events_and_of_the_new_address(tmp_path: Path) -> None:
