@@ -40,6 +40,7 @@ DEEPEST = 3
 SETTLE_WITHIN_S = 40.0
 TERMINATE_WITHIN_S = 12.0
 FAILOVER_WITHIN_S = 3.0
+LAG_S = 0.4
 FILLER_KEYS = 4000
 LOOKS = 8  # at contents at equal offsets: a key may be due between two looks
 WORKERS = 3
@@ -178,7 +179,7 @@ class World:
         """One fault."""
         faults = (
             ("cut", 5), ("cut_after", 4), ("stall", 2), ("throttle", 2), ("refuse", 2), ("disconnect", 2),
-            ("crash", 3), ("restart", 2), ("pause", 2), ("promote", 2), ("move", 2), ("configure", 2),
+            ("crash", 3), ("restart", 2), ("pause", 2), ("promote", 3), ("move", 2), ("configure", 2),
             ("save", 2), ("failover", 2),
         )  # fmt: skip
         name = self.rng.choice([name for name, weight in faults for _ in range(weight)])
@@ -259,11 +260,19 @@ class World:
         for node in self.nodes:
             node.resume()
         tree = self.choose_tree()
+        top = tree[0][0]
+        lags = top is not self.top and self.rng.random() < 0.5
+        if lags:  # the others are to know more of the old top than the new one does
+            self.tell(f"{top.name} is to be on top, and lags")
+            top.link.stall(2 * LAG_S)
+            time.sleep(LAG_S)
         for node, parent in tree:
             if parent is None:
                 self.top = node
             if parent is not node.parent or self.rng.random() < 0.2:
                 node.follow(parent)
+            if lags and parent is None:
+                time.sleep(LAG_S)  # and it goes on by itself before they ask it
         self.tell(f"new tree: {self.shape()}")
 
     def do_failover(self) -> None:
