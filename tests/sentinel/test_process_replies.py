@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from support.sentinels import NAME, SentinelGroup, SentinelProcess
-from support.servers import ServerAbsent, wait_until
+from support.servers import PEERS, ServerAbsent, wait_until
 
 pytestmark = pytest.mark.peers
 
-OURS, THEIRS = "gossamer", "redis-server"
+OURS = "gossamer"
 MOVING = {
     "link-pending-commands", "last-ping-sent", "last-ok-ping-reply", "last-ping-reply", "info-refresh",
     "role-reported-time", "slave-repl-offset", "last-hello-message",
@@ -33,6 +33,12 @@ SAME_REPLIES = [
     "SENTINEL CONFIG SET announce-port x", "SENTINEL CONFIG SET resolve-hostnames maybe",
     "SENTINEL CONFIG SET nothing x",
     "SENTINEL CONFIG SET announce-port 1", "SENTINEL CONFIG GET announce-port", "SENTINEL CONFIG SET announce-port 0",
+    "SENTINEL CONFIG GET log* announce-ip announce-*", "SENTINEL CONFIG SET loglevel",
+    "SENTINEL CONFIG SET loglevel foo", "SENTINEL CONFIG SET loglevel verbose announce-port 5",
+    "SENTINEL CONFIG SET announce-port 6 nothing 1", "SENTINEL CONFIG SET announce-port 6 Announce-port 7",
+    "SENTINEL CONFIG SET announce-port 6 announce-ip", "SENTINEL CONFIG SET loglevel notice announce-port 0",
+    "SENTINEL CONFIG GET Loglevel", "SENTINEL CONFIG GET", "SENTINEL CONFIG", "SENTINEL PRIMARY nobody",
+    "SENTINEL GET-PRIMARY-ADDR-BY-NAME mymaster", "SENTINEL PRIMARIES x",
     "SENTINEL SET nobody quorum 1", "SENTINEL SET mymaster quorum 0", "SENTINEL SET mymaster quorum x",
     "SENTINEL SET mymaster quorum", "SENTINEL SET mymaster nothing 1",
     "SENTINEL SET mymaster down-after-milliseconds 0",
@@ -47,10 +53,12 @@ SAME_REPLIES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def pair() -> Iterator[SentinelGroup]:
+@pytest.fixture(scope="module", params=sorted(PEERS))
+def pair(request: pytest.FixtureRequest) -> Iterator[SentinelGroup]:
+    compat = request.param
+    theirs = PEERS[compat]
     try:
-        made = SentinelGroup((), servers=(THEIRS, THEIRS))
+        made = SentinelGroup((), servers=(theirs, theirs))
     except ServerAbsent as absent:
         pytest.skip(str(absent))
     with made:
@@ -58,8 +66,8 @@ def pair() -> Iterator[SentinelGroup]:
             f"sentinel monitor {NAME} 127.0.0.1 {made.servers[0].port} 2",
             f"sentinel down-after-milliseconds {NAME} 500",
         ]
-        made.add_sentinel(OURS, [*lines, "compat redis:7.0"])
-        made.add_sentinel(THEIRS, lines)
+        made.add_sentinel(OURS, [*lines, f"compat {compat}"])
+        made.add_sentinel(theirs, lines)
         made.wait_ready()
         yield made
 

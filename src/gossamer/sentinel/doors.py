@@ -95,6 +95,14 @@ class SentinelDoor:
         """A line of the log. Events are logged by the machine; the process only writes."""
         raise NotImplementedError
 
+    def loglevel(self) -> bytes:
+        """The least level of which lines are written, by its name in the configuration."""
+        raise NotImplementedError
+
+    def set_loglevel(self, name: bytes) -> None:
+        """Take a level from now on, and into the file."""
+        raise NotImplementedError
+
     def time_text(self, at_ms: int) -> bytes:
         """A time for people, in the local zone: Mon Nov 23 07:30:00 2026."""
         raise NotImplementedError

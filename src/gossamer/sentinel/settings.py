@@ -24,6 +24,11 @@ SCRIPTS_DENIED: Final = (
 )
 NO_NOTIFICATION_SCRIPT: Final = b"ERR Notification script seems non existing or non executable"
 NO_RECONFIG_SCRIPT: Final = b"ERR Client reconfiguration script seems non existing or non executable"
+CONFIG_FORMS_SEVERAL: Final = (
+    b"ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...] / SET <param> <value> [<param> <value> ...] are "
+    b"supported."
+)
+LOG_LEVELS: Final = (b"debug", b"verbose", b"notice", b"warning", b"nothing")
 CONFIG_FORMS: Final = b"ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported."
 HIDDEN: Final = b"******"
 
@@ -34,6 +39,7 @@ _NUMBERS: Final = (
     b"quorum",
     b"master-reboot-down-after-period",
 )
+_NEWER_NAMES: Final = {b"primary-reboot-down-after-period": b"master-reboot-down-after-period"}
 _TEXTS: Final = (b"notification-script", b"client-reconfig-script", b"auth-pass", b"auth-user")
 
 # -- SENTINEL SET -----------------------------------------------------------------------------------------------
@@ -48,7 +54,7 @@ def set_options(core: SentinelCore, argv: list[bytes], reply: ReplyWriter) -> No
     at = 3
     while at < len(argv):
         word = argv[at]
-        option = word.lower()
+        option = _NEWER_NAMES.get(word.lower(), word.lower())
         values = 2 if option == b"rename-command" else 1
         arguments = argv[at + 1 : at + 1 + values]
         if len(arguments) < values or option not in (*_NUMBERS, *_TEXTS, b"rename-command"):
@@ -131,16 +137,27 @@ def config(core: SentinelCore, argv: list[bytes], reply: ReplyWriter) -> None:
     """SENTINEL CONFIG GET pattern, SENTINEL CONFIG SET option value"""
     word = argv[2].lower()
     if word == b"get" and len(argv) == 4:
-        config_get(core, argv[3], reply)
+        config_get(core, [argv[3]], reply, False)
     elif word == b"set" and len(argv) == 5:
         config_set(core, argv[3], argv[4], reply)
     else:
         reply.error(CONFIG_FORMS)
 
 
-def config_get(core: SentinelCore, pattern: bytes, reply: ReplyWriter) -> None:
+def config_several(core: SentinelCore, argv: list[bytes], reply: ReplyWriter) -> None:
+    """SENTINEL CONFIG GET pattern [pattern ...], SENTINEL CONFIG SET option value [option value ...]: since 7.2."""
+    word = argv[2].lower()
+    if word == b"get":
+        config_get(core, argv[3:], reply)
+    elif word == b"set" and len(argv) >= 5:
+        config_set_several(core, argv[3:], reply)
+    else:
+        reply.error(CONFIG_FORMS_SEVERAL)
+
+
+def config_values(core: SentinelCore) -> dict[bytes, bytes]:
     state = core.state
-    values = {
+    return {
         b"resolve-hostnames": yes_no(state.resolve_hostnames),
         b"announce-hostnames": yes_no(state.announce_hostnames),
         b"announce-ip": state.announce_ip,
@@ -148,11 +165,23 @@ def config_get(core: SentinelCore, pattern: bytes, reply: ReplyWriter) -> None:
         b"sentinel-user": state.sentinel_user,
         b"sentinel-pass": state.sentinel_password,
     }
-    found = [name for name in values if match(pattern, name, True)]
+
+
+def config_get(
+    core: SentinelCore, patterns: list[bytes], reply: ReplyWriter, knows_loglevel: bool = True
+) -> None:
+    values = config_values(core)
+    if knows_loglevel:
+        values[b"loglevel"] = core.door.loglevel()
+    found: dict[bytes, bytes] = {}
+    for pattern in patterns:
+        for name, value in values.items():
+            if match(pattern, name, True):
+                found[name] = value
     reply.map(len(found))
-    for name in found:
+    for name, value in found.items():
         reply.bulk(name)
-        reply.bulk(values[name])
+        reply.bulk(value)
 
 
 def yes_no(value: bool) -> bytes:
@@ -160,26 +189,70 @@ def yes_no(value: bool) -> bytes:
 
 
 def config_set(core: SentinelCore, word: bytes, value: bytes, reply: ReplyWriter) -> None:
-    state = core.state
     option = word.lower()
-    if option in (b"resolve-hostnames", b"announce-hostnames"):
-        if value.lower() not in (b"yes", b"no"):
-            reply.error(b"ERR Invalid value '%s' to SENTINEL CONFIG SET '%s'" % (value, word))
-            return
-        chosen = value.lower() == b"yes"
-        if option == b"resolve-hostnames":
-            state.resolve_hostnames = chosen
+    problem = b"" if option in config_values(core) else unknown_setting(word)
+    problem = problem or setting_problem(option, word, value)
+    if problem:
+        reply.error(problem)
+        return
+    take_setting(core, option, value)
+    save_and_reply(core, reply)
+
+
+def config_set_several(core: SentinelCore, words: list[bytes], reply: ReplyWriter) -> None:
+    """All of them or none."""
+    settings: dict[bytes, bytes] = {}
+    for at in range(0, len(words), 2):
+        word = words[at]
+        option = word.lower()
+        if option not in config_values(core) and option != b"loglevel":
+            problem = unknown_setting(word)
+        elif option in settings:
+            problem = b"ERR Duplicate argument '%s' to SENTINEL CONFIG SET" % word
+        elif at + 1 == len(words):
+            problem = b"ERR Missing argument '%s' value" % word
         else:
-            state.announce_hostnames = chosen
+            problem = setting_problem(option, word, words[at + 1])
+        if problem:
+            reply.error(problem)
+            return
+        settings[option] = words[at + 1]
+    for option, value in settings.items():
+        take_setting(core, option, value)
+    save_and_reply(core, reply)
+
+
+def unknown_setting(word: bytes) -> bytes:
+    return b"ERR Invalid argument '%s' to SENTINEL CONFIG SET" % word
+
+
+def setting_problem(option: bytes, word: bytes, value: bytes) -> bytes:
+    """What is wrong with a value, or nothing."""
+    fits = True
+    if option in (b"resolve-hostnames", b"announce-hostnames"):
+        fits = value.lower() in (b"yes", b"no")
+    elif option == b"announce-port":
+        is_number, port = parse_int64(value)
+        fits = is_number and 0 <= port <= 65535
+    elif option == b"loglevel":
+        fits = value.lower() in LOG_LEVELS
+    return b"" if fits else b"ERR Invalid value '%s' to SENTINEL CONFIG SET '%s'" % (value, word)
+
+
+def take_setting(core: SentinelCore, option: bytes, value: bytes) -> None:
+    """A value that fits."""
+    state = core.state
+    if option == b"resolve-hostnames":
+        state.resolve_hostnames = value.lower() == b"yes"
+    elif option == b"announce-hostnames":
+        state.announce_hostnames = value.lower() == b"yes"
     elif option == b"announce-ip":
         state.announce_ip = value
     elif option == b"announce-port":
-        is_number, port = parse_int64(value)
-        if not is_number or not 0 <= port <= 65535:
-            reply.error(b"ERR Invalid value '%s' to SENTINEL CONFIG SET '%s'" % (value, word))
-            return
-        state.announce_port = int(port)
-    elif option in (b"sentinel-user", b"sentinel-pass"):
+        state.announce_port = int(parse_int64(value)[1])
+    elif option == b"loglevel":
+        core.door.set_loglevel(value.lower())
+    else:
         if option == b"sentinel-user":
             state.sentinel_user = value
         else:
@@ -187,10 +260,6 @@ def config_set(core: SentinelCore, word: bytes, value: bytes, reply: ReplyWriter
         for primary in state.primaries.values():
             for each in primary.sentinels.values():
                 close_link(core, each.link)
-    else:
-        reply.error(b"ERR Invalid argument '%s' to SENTINEL CONFIG SET" % word)
-        return
-    save_and_reply(core, reply)
 
 
 # -- SENTINEL DEBUG ---------------------------------------------------------------------------------------------

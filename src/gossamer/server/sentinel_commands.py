@@ -20,6 +20,7 @@ from gossamer.engine.client import Client
 from gossamer.engine.engine import Engine
 from gossamer.engine.info import section_lines
 from gossamer.sentinel import commands as machine_commands
+from gossamer.sentinel import settings
 from gossamer.sentinel.facts import sentinel_lines
 from gossamer.sentinel.machine import Sentinel
 
@@ -118,12 +119,16 @@ def sentinel_commands(engine: Engine, machine: Sentinel, now_ms: Callable[[], in
 def sentinel_command(machine: Sentinel, now_ms: Callable[[], int]) -> Command:
     """SENTINEL with its subcommands."""
     known = machine_commands.SUBCOMMANDS
-    names = [(name, name, 70) for name in known] + [(new, old, 80) for new, old in PRIMARY_NAMES.items()]
+    rows = [(name, name, 70) for name in known] + [(new, old, 80) for new, old in PRIMARY_NAMES.items()]
     subcommands: list[Command] = []
-    for name, old, since in names:
+    for name, old, since in rows:
         handler = MachineHandler(machine, now_ms, known[old].handler)
         flags = "loading stale" if name == b"help" else "admin"
-        subcommands.append(Command(name, handler.run, known[old].arity, flags, "", min_compat=since))
+        until = 70 if name == b"config" else 99
+        arity = known[old].arity
+        subcommands.append(Command(name, handler.run, arity, flags, "", min_compat=since, max_compat=until))
+    several = MachineHandler(machine, now_ms, settings.config_several)
+    subcommands.append(Command(b"config", several.run, -4, "admin", "", min_compat=72))
     return Command(b"sentinel", None, -2, "admin", "", subcommands=tuple(subcommands))
 
 

@@ -66,6 +66,12 @@ class SystemSentinelDoor(SentinelDoor):
     def log(self, level: int, text: bytes) -> None:
         self.logs[level](text.decode("utf-8", "surrogateescape"))
 
+    def loglevel(self) -> bytes:
+        return self.engine.config.choice("loglevel")
+
+    def set_loglevel(self, name: bytes) -> None:
+        self.engine.config.set([(b"loglevel", name)])
+
     def run_script(self, argv: list[bytes]) -> None:
         self.scripts.add(argv)
 
