@@ -145,7 +145,7 @@ def test_expiring_fields_travel_in_a_payload_that_knows_them(compat: int, versio
     assert (payload[0], payload[-10:-8]) == (kind, bytes([version, 0]))
     assert caller.call("RESTORE", "copy", "0", payload) == b"OK"
     assert caller.line("HPTTL copy FIELDS 2 a b") == [500, -1]
-    assert caller.session.db.hashes_with_expiring_fields() == 2
+    assert caller.session.db.field_expiry.count() == 2
     caller.state.set_time(NOW_MS + 501)
     assert caller.line("HGETALL copy") == [b"b", b"2"]
 

@@ -160,7 +160,7 @@ def test_hpersist_ends_it(caller: Caller) -> None:
     assert caller.line("HPERSIST h FIELDS 3 a b x") == [1, -1, -2]
     assert caller.propagated == [[b"HPERSIST", b"h", b"FIELDS", b"1", b"a"]]
     assert caller.events == [(b"hpersist", b"h")]
-    assert caller.session.db.hashes_with_expiring_fields() == 0
+    assert caller.session.db.field_expiry.count() == 0
     later(caller, 20_000)
     assert caller.line("HMGET h a b") == [b"1", b"2"]
 
@@ -292,7 +292,7 @@ def test_the_cycle_removes_due_fields(caller: Caller, size: int) -> None:
     sweep(caller)
     gone = [name for _, names in caller.expired_fields for name in names]
     assert sorted(gone) == sorted(f"f{i}".encode() for i in range(0, size, 2))
-    assert caller.session.db.hashes_with_expiring_fields() == 0
+    assert caller.session.db.field_expiry.count() == 0
     value = caller.session.db.peek(b"h")
     assert not isinstance(value, bytes)
     assert value is not None
@@ -331,9 +331,9 @@ def test_a_hash_that_is_gone_is_forgotten(caller: Caller, removal: str) -> None:
     caller.line("HSET h a 1 b 2")
     caller.line("HEXPIRE h 10 FIELDS 2 a b")
     caller.line("HSET k a 1")
-    assert caller.session.db.hashes_with_expiring_fields() == 1
+    assert caller.session.db.field_expiry.count() == 1
     caller.line(removal)
-    assert caller.session.db.hashes_with_expiring_fields() == 0
+    assert caller.session.db.field_expiry.count() == 0
     later(caller, 20_000)
     sweep(caller)
     assert caller.expired_fields == []
@@ -350,12 +350,12 @@ def test_times_follow_a_key_that_is_moved_or_copied(caller: Caller, size: int) -
     caller.line("COPY g h DB 1")
     assert caller.line("HPTTL d FIELDS 2 f0 f1") == [100, -1]
     databases = caller.session.keyspace.databases
-    assert [databases[i].hashes_with_expiring_fields() for i in (0, 1)] == [2, 2]
+    assert [databases[i].field_expiry.count() for i in (0, 1)] == [2, 2]
     later(caller, 101)
     sweep(caller)
     assert len({key for key, _ in caller.expired_fields}) == 4
     assert caller.line("HLEN g") == size // 2
-    assert [databases[i].hashes_with_expiring_fields() for i in (0, 1)] == [0, 0]
+    assert [databases[i].field_expiry.count() for i in (0, 1)] == [0, 0]
 
 
 def test_sort_does_not_see_a_due_field(caller: Caller) -> None:

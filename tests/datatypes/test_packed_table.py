@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossamer.base.rng import Random64
+from gossamer.datatypes.packed_content import all_items, all_keys, keys_in
 from gossamer.datatypes.packed_expiry import sweep
 from gossamer.datatypes.packed_random import find_random
 from gossamer.datatypes.packed_table import (
@@ -119,8 +120,8 @@ def test_a_table_answers_as_a_dict_and_keeps_its_invariants(steps: list[tuple], 
         if step[0] not in ("clear", "sweep"):
             assert read(table, step[1]) == model.get(step[1])
     check_invariants(table)
-    assert sorted(table.keys()) == sorted(model)
-    flat = table.items()
+    assert sorted(all_keys(table)) == sorted(model)
+    flat = all_items(table)
     assert dict(zip(flat[::2], flat[1::2], strict=True)) == {key: e.payload for key, e in model.items()}
     for key, entry in model.items():
         assert read(table, key) == entry
@@ -191,7 +192,7 @@ def test_a_scan_sees_every_key_that_stays_whatever_comes_and_goes(
     cursor = number = 0
     steps = iter(changes)
     while True:
-        table.keys_in(table.scan_bucket(cursor), seen)
+        keys_in(table, table.scan_bucket(cursor), seen)
         cursor = table.scan_next(cursor)
         if cursor == 0:
             break
@@ -213,7 +214,7 @@ def test_a_scan_of_a_table_at_rest_sees_every_key_once() -> None:
         seen: list[bytes] = []
         cursor = 0
         for _ in range(table.bucket_count()):
-            table.keys_in(table.scan_bucket(cursor), seen)
+            keys_in(table, table.scan_bucket(cursor), seen)
             cursor = table.scan_next(cursor)
         assert cursor == 0
         assert sorted(seen) == sorted(b"%d" % n for n in range(size))
@@ -226,7 +227,7 @@ def test_every_entry_is_drawn_equally_often(size: int) -> None:
         table.put(b"%d" % n, b"")
     rng = Random64(11)
     draws = 60 * size
-    counts = dict.fromkeys(table.keys(), 0)
+    counts = dict.fromkeys(all_keys(table), 0)
     for _ in range(draws):
         find_random(table, rng)
         counts[table.found_key()] += 1

@@ -377,7 +377,7 @@ def set_with_options(session: Session, argv: list[bytes], value: Hash, options: 
     for index in range(options.start, len(argv), 2):
         field = argv[index]
         if options.unit == b"KEEPTTL":
-            session.db.expire_hidden_field(argv[1], value, field)
+            session.db.field_expiry.expire_hidden(argv[1], value, field)
             value.set_keeping_time(field, argv[index + 1])
         else:
             value.set(field, argv[index + 1])

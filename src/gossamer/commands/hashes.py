@@ -98,7 +98,7 @@ def hsetnx(session: Session, argv: list[bytes]) -> None:
         session.reply.integer(0)
         return
     else:
-        session.db.expire_hidden_field(key, value, argv[2])
+        session.db.field_expiry.expire_hidden(key, value, argv[2])
     value.set(argv[2], argv[3])
     session.db.store(key, value)
     session.changed(key, NOTIFY_HASH, b"hset")
@@ -147,7 +147,7 @@ def hincrby(session: Session, argv: list[bytes]) -> None:
     if value is None:
         value = Hash(session.limits)
     else:
-        session.db.expire_hidden_field(key, value, field)
+        session.db.field_expiry.expire_hidden(key, value, field)
         text = value.get(field)
         if text is not None:
             old = integer_argument_or(text, HASH_VALUE_NOT_INTEGER)

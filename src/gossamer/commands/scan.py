@@ -17,6 +17,7 @@ from gossamer.base.glob import match
 from gossamer.base.numbers import NotANumber, is_int64, to_int64
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command
+from gossamer.datatypes.packed_content import items_in, keys_in
 from gossamer.datatypes.packed_table import PackedTable
 from gossamer.resp.errors import INVALID_CURSOR, NOT_INTEGER, SYNTAX
 from gossamer.resp.writer import ReplyWriter
@@ -115,7 +116,7 @@ def scan_table(table: PackedTable, cursor: i64, options: ScanOptions, names: lis
     count: i64 = options.count
     buckets: i64 = count * 10
     while True:
-        table.keys_in(table.scan_bucket(cursor), names)
+        keys_in(table, table.scan_bucket(cursor), names)
         cursor = table.scan_next(cursor)
         buckets -= 1
         if cursor == 0 or buckets < 0 or i64(len(names)) >= count:
@@ -127,7 +128,7 @@ def scan_table_items(table: PackedTable, cursor: i64, options: ScanOptions, flat
     count: i64 = options.count
     buckets: i64 = count * 10
     while True:
-        table.items_in(table.scan_bucket(cursor), flat)
+        items_in(table, table.scan_bucket(cursor), flat)
         cursor = table.scan_next(cursor)
         buckets -= 1
         if cursor == 0 or buckets < 0 or i64(len(flat)) >= 2 * count:

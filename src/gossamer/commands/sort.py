@@ -102,7 +102,7 @@ def lookup_by_pattern(db: Database, pattern: bytes, element: bytes) -> bytes | N
         value = db.lookup_read(key)
         if not isinstance(value, Hash):
             return None
-        fields = value if value.scheduled_ms == 0 else db.without_due_fields(key, value)
+        fields = value if value.scheduled_ms == 0 else db.field_expiry.without_due_fields(key, value)
         return None if fields is None else fields.get(pattern[arrow + 2 :])
     value = db.lookup_read(pattern[:star] + element + pattern[star + 1 :])
     return value if isinstance(value, bytes) else None

@@ -29,6 +29,7 @@ from gossamer.datatypes.field_expiry import (
     live_items,
     next_check_ms,
 )
+from gossamer.datatypes.packed_content import all_items, all_keys
 from gossamer.datatypes.packed_random import find_random
 from gossamer.datatypes.packed_table import PackedTable
 from gossamer.datatypes.value import BYTES_OVERHEAD, KIND_HASH_LISTPACK, KIND_OBJECT, OBJECT_BYTES, Value
@@ -112,7 +113,7 @@ class Hash(Value):
         if table.expires_count != 0:
             copy_entries(table, value.become_large())
         else:
-            fill(value.become_large(), table.items())
+            fill(value.become_large(), all_items(table))
         return value
 
     # -- fields -------------------------------------------------------------------------------------------
@@ -250,11 +251,11 @@ class Hash(Value):
     def items(self) -> list[bytes]:
         """field, value, field, value ..."""
         table = self.table
-        return listpack.entries(self.pairs) if table is None else table.items()
+        return listpack.entries(self.pairs) if table is None else all_items(table)
 
     def fields(self) -> list[bytes]:
         table = self.table
-        return listpack.entries(self.pairs)[::2] if table is None else table.keys()
+        return listpack.entries(self.pairs)[::2] if table is None else all_keys(table)
 
     def values(self) -> list[bytes]:
         return self.items()[1::2]

@@ -9,6 +9,7 @@ from typing import Final
 from librt.strings import read_i16_le, read_i64_le
 from mypy_extensions import i64
 
+from gossamer.datatypes.packed_content import all_keys
 from gossamer.datatypes.packed_table import HEADER_BYTES, META_EXPIRE, META_KEY_OBJECT, PackedTable
 
 SIZES_APART_MAX: Final = (
@@ -21,7 +22,7 @@ def common_keys(small: PackedTable, large: PackedTable) -> list[bytes]:
     common: list[bytes] = []
     count: i64 = len(small.buckets)
     if len(large.buckets) > SIZES_APART_MAX * count:
-        for key in small.keys():
+        for key in all_keys(small):
             if large.find(key):
                 common.append(key)
         return common

@@ -533,56 +533,6 @@ class PackedTable:
 
     # -- walking ------------------------------------------------------------------------------------------
 
-    def keys_in(self, index: i64, keys: list[bytes]) -> None:
-        """Append the keys of bucket `index`."""
-        bucket: bytes = self.buckets[index]
-        size: i64 = len(bucket)
-        position: i64 = 0
-        while position < size:
-            keys.append(self.key_at(bucket, position))
-            position += i64(read_i16_le(bucket, position + 1))
-
-    def items_in(self, index: i64, flat: list[bytes]) -> None:
-        """Append key and payload (bytes) of each entry of bucket `index`, in turn."""
-        bucket: bytes = self.buckets[index]
-        size: i64 = len(bucket)
-        position: i64 = 0
-        while position < size:
-            end: i64 = position + i64(read_i16_le(bucket, position + 1))
-            meta: i64 = i64(bucket[position + 3])
-            start: i64 = position + HEADER_BYTES + self.extra
-            if meta & META_EXPIRE:
-                start += 8
-            key_end: i64 = start + i64(bucket[position + 4])
-            flat.append(self.key_at(bucket, position))
-            if meta & META_OBJECT:
-                held = self.objects[i64(read_i32_le(bucket, key_end))]
-                assert isinstance(held, bytes)
-                flat.append(held)
-            else:
-                flat.append(bucket[key_end:end])
-            position = end
-
-    def keys(self) -> list[bytes]:
-        """Every key."""
-        keys: list[bytes] = []
-        n: i64 = len(self.buckets)
-        i: i64 = 0
-        while i < n:
-            self.keys_in(i, keys)
-            i += 1
-        return keys
-
-    def items(self) -> list[bytes]:
-        """key, payload, key, payload ... of every entry; the payloads must be bytes."""
-        flat: list[bytes] = []
-        n: i64 = len(self.buckets)
-        i: i64 = 0
-        while i < n:
-            self.items_in(i, flat)
-            i += 1
-        return flat
-
     def scan_bucket(self, cursor: i64) -> i64:
         """The bucket that a scan at `cursor` (0 at the start) reads next."""
         return self.bucket_of(cursor)

@@ -20,6 +20,7 @@ from gossamer.base.limits import Limits
 from gossamer.base.numbers import format_int, is_int64, to_int64
 from gossamer.base.rng import Random64
 from gossamer.datatypes import intset, listpack
+from gossamer.datatypes.packed_content import all_keys
 from gossamer.datatypes.packed_random import find_random
 from gossamer.datatypes.packed_table import PackedTable
 from gossamer.datatypes.value import (
@@ -144,7 +145,7 @@ class Set(Value):
             value.is_intset = self.is_intset
             return value
         value = Set(self.limits)
-        fill(value.become_large(), table.keys())
+        fill(value.become_large(), all_keys(table))
         return value
 
     # -- members ------------------------------------------------------------------------------------------
@@ -215,7 +216,7 @@ class Set(Value):
         """All members; those of an intset ascend."""
         table = self.table
         if table is not None:
-            return table.keys()
+            return all_keys(table)
         if not self.is_intset:
             return listpack.entries(self.data)
         data = self.data

@@ -55,3 +55,11 @@ class StringBuffer(Value):
         if offset > size:
             self.data += bytes(offset - size)
         self.data[offset : offset + i64(len(piece))] = piece
+
+
+def overwritten(value: bytes, offset: i64, piece: bytes) -> bytes:
+    """value with piece written at offset, zero bytes in a gap between."""
+    size: i64 = len(value)
+    if offset >= size:
+        return value + bytes(offset - size) + piece
+    return value[:offset] + piece + value[offset + i64(len(piece)) :]

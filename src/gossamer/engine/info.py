@@ -193,7 +193,7 @@ def keyspace_lines(engine: Engine) -> list[bytes]:
         if database.size() > 0:
             expires = database.table.expires_count
             text = f"db{database.index}:keys={database.size()},expires={expires},avg_ttl={database.average_ttl_ms()}"
-            hashes = database.hashes_with_expiring_fields()
+            hashes = database.field_expiry.count()
             if hashes > 0:  # as Redis says since 7.4; the versions that are answered as know no such hashes
                 text += f",subexpiry={hashes}"
             lines.append(text.encode())

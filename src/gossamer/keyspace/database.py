@@ -7,7 +7,7 @@ clients.
 Invariants: a Value with `ref >= 0` is held in slot `ref` of the slab and its `accounted` bytes are part of
 `used_bytes()`; a Value decoded from an entry (`ref == -1`) is a copy that must be stored again after a
 change; no empty list, hash, set or sorted set is ever stored; a key has one entry, also while it is due; a hash
-with expiring fields is held, and stands in `field_expires` with a time at or before which none is due.
+with expiring fields is held, and `field_expiry` knows of it.
 
 The access field (three bytes): LRU: the second of the last access, modulo 2^24; LFU: minutes << 8 | counter.
 """
@@ -17,10 +17,9 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from gossamer.base.errors import CommandError
-from gossamer.base.numbers import is_int64
-from gossamer.datatypes.field_expiry import remove_due
 from gossamer.datatypes.hashes import Hash
 from gossamer.datatypes.lists import List
+from gossamer.datatypes.packed_content import all_keys, keys_in
 from gossamer.datatypes.packed_expiry import average_expire_ms, live_keys_in
 from gossamer.datatypes.packed_random import find_random
 from gossamer.datatypes.packed_table import (
@@ -30,29 +29,23 @@ from gossamer.datatypes.packed_table import (
     PackedTable,
 )
 from gossamer.datatypes.sets import Set
-from gossamer.datatypes.strings import BUFFER_MIN_BYTES, StringBuffer
+from gossamer.datatypes.strings import BUFFER_MIN_BYTES, StringBuffer, overwritten
 from gossamer.datatypes.value import (
-    KIND_HASH_LISTPACK,
     KIND_LAST_STRING,
-    KIND_LIST_LISTPACK,
     KIND_OBJECT,
-    KIND_SET_INTSET,
-    KIND_SET_LISTPACK,
     KIND_STRING,
-    KIND_STRING_EMBSTR,
     KIND_STRING_RAW,
-    KIND_ZSET_LISTPACK,
     Value,
 )
 from gossamer.datatypes.zsets import ZSet
 from gossamer.keyspace.access import lfu_touched
+from gossamer.keyspace.entries import decode_packed, packed_type_name, string_encoding
 from gossamer.keyspace.events import (
     NOTIFY_EXPIRED,
-    NOTIFY_GENERIC,
-    NOTIFY_HASH,
     NOTIFY_KEY_MISS,
     NOTIFY_NEW,
 )
+from gossamer.keyspace.field_expiry import FieldExpiry
 from gossamer.keyspace.lazyfree import LARGE_BYTES
 from gossamer.keyspace.state import ACCESS_LRU, KeyspaceState
 from gossamer.resp.errors import WRONGTYPE
@@ -60,9 +53,6 @@ from gossamer.resp.errors import WRONGTYPE
 NO_EXPIRE: Final = 0
 KEEP_EXPIRE: Final = -1
 AVERAGE_TTL_BUCKETS: Final = 100
-LOOKUP_BUCKETS: Final = 64  # of a hash, searched for due fields when a command wants it
-
-_PACKED_TYPE_NAMES: Final = (b"list", b"hash", b"set", b"set", b"zset")  # by kind, from KIND_LIST_LISTPACK on
 
 
 @final
@@ -74,8 +64,7 @@ class Database:
         self.state: KeyspaceState = state
         self.table: PackedTable = PackedTable(3)
         self.values_bytes: i64 = 0  # of the Values in the slab
-        # Keys of hashes with expiring fields; None until there is one.
-        self.field_expires: PackedTable | None = None
+        self.field_expiry: FieldExpiry = FieldExpiry(self)
 
     # -- looking up ---------------------------------------------------------------------------------------
 
@@ -184,7 +173,7 @@ class Database:
             held = self.table.found_object()
             assert isinstance(held, Value)
             return held.type_name()
-        return _PACKED_TYPE_NAMES[kind - KIND_LIST_LISTPACK]
+        return packed_type_name(kind)
 
     def lookup_read(self, key: bytes) -> bytes | Value | None:
         """The value of a key for reading: bytes for a string; None where there is none."""
@@ -264,7 +253,7 @@ class Database:
         if value is None:
             return None
         if isinstance(value, Hash):
-            return value if value.scheduled_ms == 0 else self.without_due_fields(key, value)
+            return value if value.scheduled_ms == 0 else self.field_expiry.without_due_fields(key, value)
         raise CommandError(WRONGTYPE)
 
     def lookup_set(self, key: bytes, for_write: bool) -> Set | None:
@@ -372,7 +361,7 @@ class Database:
         if value.ref >= 0 and expire_ms == KEEP_EXPIRE:
             self.account(value)
             if isinstance(value, Hash):
-                self.schedule(key, value)
+                self.field_expiry.schedule(key, value)
             return
         table = self.table
         packed = value.packed() if value.ref < 0 else None
@@ -411,14 +400,14 @@ class Database:
         value.accounted = value.memory_bytes()
         self.values_bytes += value.accounted
         if isinstance(value, Hash):
-            self.schedule(key, value)
+            self.field_expiry.schedule(key, value)
 
     def forget_found_value(self) -> Value:
         """Stop accounting for the held Value of the entry found last; the caller drops or moves the entry."""
         value = self.table.found_object()
         assert isinstance(value, Value)
         if isinstance(value, Hash) and value.scheduled_ms != 0:
-            self.unschedule(self.table.found_key(), value)
+            self.field_expiry.unschedule(self.table.found_key(), value)
         self.values_bytes -= value.accounted
         value.ref = -1
         value.accounted = 0
@@ -512,7 +501,7 @@ class Database:
         """Remove every key."""
         self.state.lazyfree.bury_table(self.table)
         self.values_bytes = 0
-        self.field_expires = None
+        self.field_expiry.clear()
 
     # -- expire times and access fields -------------------------------------------------------------------
 
@@ -561,96 +550,6 @@ class Database:
             return string_encoding(value, kind)
         return value.encoding()
 
-    # -- expiring fields ----------------------------------------------------------------------------------
-
-    def schedule(self, key: bytes, value: Hash) -> None:
-        """Remember when a held hash that was made or changed must next be searched for due fields."""
-        check_ms: i64 = value.next_check_ms()
-        if check_ms == value.scheduled_ms or 0 < value.scheduled_ms < check_ms:
-            return
-        if check_ms == 0:
-            self.unschedule(key, value)
-            return
-        if self.field_expires is None:
-            self.field_expires = PackedTable(0)
-        if self.field_expires.find(key):
-            self.field_expires.set_found_expire(check_ms)
-        else:
-            self.field_expires.insert(key, KIND_STRING, b"", check_ms)
-        value.scheduled_ms = check_ms
-
-    def unschedule(self, key: bytes, value: Hash) -> None:
-        value.scheduled_ms = 0
-        if self.field_expires is not None:
-            self.field_expires.remove(key)
-            if self.field_expires.count == 0:
-                self.field_expires = None
-
-    def without_due_fields(self, key: bytes, value: Hash) -> Hash | None:
-        """The hash at key as commands may see it: due fields are removed or hidden. None where none is left."""
-        state = self.state
-        value.hidden_before_ms = 0
-        if value.next_check_ms() >= state.now_ms:
-            return value
-        if state.expires_now:
-            if not self.expire_fields(key, value, LOOKUP_BUCKETS):
-                return value if value.length() > 0 else None
-        elif not state.hides_expired:
-            return value
-        value.hidden_before_ms = state.now_ms
-        return value
-
-    def expire_fields(self, key: bytes, value: Hash, buckets: i64) -> bool:
-        """Remove due fields of the hash at key, and say so; False when none is left. The last takes the key along.
-
-        It looks at about so many buckets of a large hash, so the caller may have to come again.
-        """
-        table = value.table
-        assert table is not None
-        state = self.state
-        removed: list[bytes] = []
-        more: bool = remove_due(table, state.now_ms, buckets, removed)
-        is_empty: bool = table.count == 0
-        if is_empty:
-            if self.table.find(key):
-                self.discard_found()
-        else:
-            self.account(value)
-            value.scheduled_ms = 0
-            self.schedule(key, value)
-            if value.scheduled_ms == 0:
-                self.unschedule(key, value)
-        if removed:
-            self.tell_expired_fields(key, removed)
-            if is_empty:
-                state.notify(NOTIFY_GENERIC, b"del", key, self.index)
-        return more and not is_empty
-
-    def expire_hidden_field(self, key: bytes, value: Hash, field: bytes) -> None:
-        """Remove a field if it is hidden: it is about to be made anew, and who follows us must not see the old one."""
-        if value.hidden_before_ms != 0 and value.hides(field):
-            assert value.table is not None
-            value.table.remove(field)
-            self.tell_expired_fields(key, [field])
-
-    def tell_expired_fields(self, key: bytes, fields: list[bytes]) -> None:
-        state = self.state
-        state.expired_fields += i64(len(fields))
-        state.listener.on_fields_removed_by_server(key, fields, self.index)
-        state.notify(NOTIFY_HASH, b"hexpired", key, self.index)
-        state.listener.on_modified(key, self.index)
-
-    def expire_fields_at(self, key: bytes, buckets: i64) -> None:
-        """expire_fields() for a key that `field_expires` says must be looked at."""
-        there: bool = self.table.find(key)
-        assert there and self.table.at_meta & META_KIND == KIND_OBJECT, "what is scheduled is held"
-        held = self.table.found_object()
-        assert isinstance(held, Hash), "what is scheduled is a hash"
-        self.expire_fields(key, held, buckets)
-
-    def hashes_with_expiring_fields(self) -> i64:
-        return 0 if self.field_expires is None else self.field_expires.count
-
     # -- walking ------------------------------------------------------------------------------------------
 
     def size(self) -> i64:
@@ -669,23 +568,22 @@ class Database:
 
     def used_bytes(self) -> i64:
         """Resident bytes of keys and values, by account."""
-        used: i64 = self.table.bytes_used + self.values_bytes
-        return used if self.field_expires is None else used + self.field_expires.bytes_used
+        return self.table.bytes_used + self.values_bytes + self.field_expiry.used_bytes()
 
     def scan(self, cursor: i64, keys: list[bytes]) -> i64:
         """Append the keys of one bucket to keys and answer the next cursor, 0 at the end."""
-        self.table.keys_in(self.table.scan_bucket(cursor), keys)
+        keys_in(self.table, self.table.scan_bucket(cursor), keys)
         return self.table.scan_next(cursor)
 
     def keys(self) -> list[bytes]:
         """Every key, live or not yet removed."""
-        return self.table.keys()
+        return all_keys(self.table)
 
     def live_keys(self) -> list[bytes]:
         """Every key that is not due."""
         table = self.table
         if table.expires_count == 0 or not (self.state.expires_now or self.state.hides_expired):
-            return table.keys()
+            return all_keys(table)
         keys: list[bytes] = []
         n: i64 = table.bucket_count()
         i: i64 = 0
@@ -700,34 +598,3 @@ class Database:
             return None
         find_random(self.table, self.state.rng)
         return self.table.found_key()
-
-
-def string_encoding(value: bytes, kind: i64) -> bytes:
-    """`int`, `embstr` or `raw`, as Redis would hold the string."""
-    n: i64 = len(value)
-    if kind == KIND_STRING_RAW or n > 44:
-        return b"raw"
-    return b"int" if kind != KIND_STRING_EMBSTR and is_int64(value) else b"embstr"
-
-
-def overwritten(value: bytes, offset: i64, piece: bytes) -> bytes:
-    """value with piece written at offset, zero bytes in a gap between."""
-    size: i64 = len(value)
-    if offset >= size:
-        return value + bytes(offset - size) + piece
-    return value[:offset] + piece + value[offset + i64(len(piece)) :]
-
-
-def decode_packed(kind: i64, packed: bytes, state: KeyspaceState) -> Value:
-    """A Value over the packed bytes of an entry."""
-    limits = state.limits
-    if kind == KIND_HASH_LISTPACK:
-        return Hash.from_packed(packed, limits)
-    if kind == KIND_LIST_LISTPACK:
-        return List.from_packed(packed, limits)
-    if kind == KIND_ZSET_LISTPACK:
-        return ZSet.from_packed(packed, limits)
-    if kind == KIND_SET_INTSET:
-        return Set.from_intset(packed, limits)
-    assert kind == KIND_SET_LISTPACK
-    return Set.from_listpack(packed, limits)

@@ -8,7 +8,7 @@ of due keys never holds other clients up for longer than a slice.
 Hashes with expiring fields stand in a table of their own with the time of their first field, so the same sweep
 finds those that have something due.
 
-Invariant: a due key is removed through Database.find(), a due field through Database.expire_fields(), which count
+Invariant: a due key is removed through Database.find(), a due field through FieldExpiry.expire_fields(), which count
 it, tell the listener and so feed AOF and replicas. On a replica and while loading (`expires_now` off) nothing is
 removed.
 """
@@ -99,21 +99,23 @@ class ExpireCycle:
             self.remove(database)
             in_time = self.clock.now_us() < until_us
         self.note_stale(removed, expiring)
-        return not unfinished and (database.field_expires is None or self.sweep_fields(database, until_us))
+        return not unfinished and (
+            database.field_expiry.hashes is None or self.sweep_fields(database, until_us)
+        )
 
     def sweep_fields(self, database: Database, until_us: i64) -> bool:
         """Remove due fields of hashes; False when the time is up before all are gone."""
         due = self.due
         unfinished: bool = True
         while unfinished:
-            hashes = database.field_expires
+            hashes = database.field_expiry.hashes
             if hashes is None:
                 return True
             unfinished = sweep(hashes, database.state.now_ms, BUCKETS_PER_STEP, due)
             if due:
                 unfinished = True  # a large hash may have to be looked at again
             for key in due:
-                database.expire_fields_at(key, HASH_BUCKETS_PER_STEP)
+                database.field_expiry.expire_at(key, HASH_BUCKETS_PER_STEP)
             due.clear()
             if self.clock.now_us() >= until_us:
                 return not unfinished

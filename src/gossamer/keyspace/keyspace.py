@@ -22,7 +22,7 @@ class Keyspace:
         b = self.databases[second]
         a.table, b.table = b.table, a.table
         a.values_bytes, b.values_bytes = b.values_bytes, a.values_bytes
-        a.field_expires, b.field_expires = b.field_expires, a.field_expires
+        a.field_expiry.exchange(b.field_expiry)
 
     def exchange(self, other: "Keyspace") -> None:
         """Exchange all databases with those of another keyspace over the same state."""
@@ -31,7 +31,7 @@ class Keyspace:
             b = other.databases[i]
             a.table, b.table = b.table, a.table
             a.values_bytes, b.values_bytes = b.values_bytes, a.values_bytes
-            a.field_expires, b.field_expires = b.field_expires, a.field_expires
+            a.field_expiry.exchange(b.field_expiry)
 
     def used_bytes(self) -> i64:
         """Resident bytes of all keys and values, by account."""

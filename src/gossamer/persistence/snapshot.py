@@ -81,7 +81,7 @@ class SnapshotContent:
         """The version to write: the configured one, or the first that holds what the keyspace has."""
         version = self.wanted_version or max(self.config.number("rdb-version"), VERSION_WITH_LISTPACKS)
         for database in self.keyspace.databases:
-            if database.hashes_with_expiring_fields() > 0:
+            if database.field_expiry.count() > 0:
                 is_valkey = personality_of(int(self.keyspace.state.limits.compat)).is_valkey
                 return version_with_field_expiry(version, is_valkey)
         return version

@@ -24,6 +24,7 @@ from gossamer.base.limits import Limits
 from gossamer.datatypes import listpack
 from gossamer.datatypes.field_expiry import earliest_expire_ms
 from gossamer.datatypes.hashes import Hash
+from gossamer.datatypes.packed_content import all_items, items_in
 from gossamer.datatypes.packed_table import PackedTable
 from gossamer.rdb.format import (
     TYPE_HASH,
@@ -111,7 +112,7 @@ def read_hash_with_expiry(source: Input, value_type: i64, is_valkey: bool, limit
             count -= 1
     else:
         _read_metadata(source, table, value_type == TYPE_HASH_METADATA)
-    return value if table.expires_count > 0 else Hash.from_pairs(table.items(), limits)
+    return value if table.expires_count > 0 else Hash.from_pairs(all_items(table), limits)
 
 
 def _read_metadata(source: Input, table: PackedTable, is_relative: bool) -> None:
@@ -186,7 +187,7 @@ def write_hash(output: Output, value: Hash) -> None:
     index: i64 = 0
     while index < buckets:
         flat: list[bytes] = []
-        table.items_in(index, flat)
+        items_in(table, index, flat)
         for element in flat:
             output.string(element)
         output.flush_if_large()

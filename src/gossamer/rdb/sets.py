@@ -13,6 +13,7 @@ from mypy_extensions import i64
 
 from gossamer.base.limits import Limits
 from gossamer.datatypes import intset, listpack
+from gossamer.datatypes.packed_content import keys_in
 from gossamer.datatypes.sets import Set
 from gossamer.rdb.format import TYPE_SET, TYPE_SET_INTSET, TYPE_SET_LISTPACK, VERSION_WITH_SET_LISTPACK
 from gossamer.rdb.input import Input
@@ -89,7 +90,7 @@ def write_set(output: Output, value: Set) -> None:
     index: i64 = 0
     while index < buckets:
         members: list[bytes] = []
-        table.keys_in(index, members)
+        keys_in(table, index, members)
         for member in members:
             output.string(member)
         output.flush_if_large()
