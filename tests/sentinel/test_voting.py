@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from gossamer.sentinel import voting
-from gossamer.sentinel.instances import FAILOVER_IN_PROGRESS, OBJECTIVELY_DOWN, REQUEST_IS_DOWN
+from gossamer.sentinel.instances import (
+    FAILOVER_IN_PROGRESS,
+    OBJECTIVELY_DOWN,
+    PRIMARY_DOWN,
+    REQUEST_IS_DOWN,
+)
 from support.sentinel_bench import MY_ID, Bench
 
 B, C = b"b" * 40, b"c" * 40
@@ -139,3 +144,15 @@ def test_votes_are_asked_for_in_the_epoch_of_the_failover(bench: Bench) -> None:
     bench.state.current_epoch = 9
     bench.pass_ms(1500, answers=False)
     assert bench.take(REQUEST_IS_DOWN)[-1][1][4:] == [b"1", MY_ID]
+
+
+def test_an_opinion_about_the_primary_before_says_nothing_about_the_next(bench: Bench) -> None:
+    other = bench.meet(2)
+    bench.pass_ms(1500)
+    down(bench)
+    connection, _, question = bench.take(REQUEST_IS_DOWN)[0]
+    bench.tell_vote(other, 1, b"*", 0)
+    bench.hello(b"10.0.1.2,26379,%s,4,main,10.0.0.2,6379,4" % (b"2" * 40))
+    assert not other.flags & PRIMARY_DOWN
+    bench.machine.on_reply(connection, question, [1, b"*", 0], bench.now)
+    assert not other.flags & PRIMARY_DOWN

@@ -115,6 +115,9 @@ class Request:
     def __init__(self, kind: int, instance: Instance) -> None:
         self.kind: int = kind
         self.instance: Instance = instance
+        self.address: Address = (
+            instance.primary or instance
+        ).address  # of the primary, at the time of asking
 
 
 REQUEST_IGNORED: Final = 0

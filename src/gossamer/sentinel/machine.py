@@ -132,9 +132,12 @@ class Sentinel(SentinelCore):
                 ):
                     failover.advance(self, primary)  # the choice waits for this
         elif kind == REQUEST_IS_DOWN:
+            primary = instance.primary
+            if primary is None or primary.address is not request.address:
+                return  # it is about a server that is the primary no more
             voting.on_is_down_reply(self, instance, reply)
-            if instance.primary is not None and not self.state.tilt:
-                self.decide(instance.primary)  # clients wait: not at the next tick
+            if not self.state.tilt:
+                self.decide(primary)  # clients wait: not at the next tick
 
     def on_message(self, connection: Connection, value: Reply, now_ms: int) -> None:
         """Something arrived on the messages connection: a reply to what was said there, or a message."""

@@ -10,6 +10,7 @@ from gossamer.sentinel.doors import LOG_NOTICE, LOG_WARNING
 from gossamer.sentinel.instances import (
     FAILOVER_NONE,
     PRIMARY,
+    PRIMARY_DOWN,
     ROLE_PRIMARY,
     Address,
     Instance,
@@ -29,6 +30,11 @@ def reset_primary(core: SentinelCore, primary: Instance, with_sentinels: bool, t
         for sentinel in primary.sentinels.values():
             release(core, sentinel)
         primary.sentinels = {}
+    for (
+        sentinel
+    ) in primary.sentinels.values():  # what they said was about another server, or before the reset
+        sentinel.flags &= ~PRIMARY_DOWN
+        sentinel.leader = b""
     close_link(core, primary.link)
     primary.flags &= PRIMARY
     primary.leader = b""

@@ -35,6 +35,7 @@ ASK_VALIDITY_PERIODS = 5
 def check_objectively_down(core: SentinelCore, primary: Instance) -> None:
     votes = 0
     if primary.flags & SUBJECTIVELY_DOWN:
+        forget_old_opinions(core, primary)
         votes = 1 + sum(1 for each in primary.sentinels.values() if each.flags & PRIMARY_DOWN)
     if votes and votes >= primary.quorum:
         if not primary.flags & OBJECTIVELY_DOWN:
@@ -46,14 +47,21 @@ def check_objectively_down(core: SentinelCore, primary: Instance) -> None:
         primary.flags &= ~OBJECTIVELY_DOWN
 
 
+def forget_old_opinions(core: SentinelCore, primary: Instance) -> None:
+    """What another Sentinel said counts for a few seconds. It may be older here: in TILT nobody asks."""
+    valid_ms = core.state.timings.ask_period * ASK_VALIDITY_PERIODS
+    for sentinel in primary.sentinels.values():
+        if abs(core.now_ms - sentinel.last_primary_down_reply_ms) > valid_ms:
+            sentinel.flags &= ~PRIMARY_DOWN
+            sentinel.leader = b""
+
+
 def ask_others(core: SentinelCore, primary: Instance, at_once: bool) -> None:
     """Ask the other Sentinels whether the primary is down, and during a failover for their votes."""
     period = core.state.timings.ask_period
+    forget_old_opinions(core, primary)
     for sentinel in primary.sentinels.values():
         elapsed = abs(core.now_ms - sentinel.last_primary_down_reply_ms)
-        if elapsed > period * ASK_VALIDITY_PERIODS:
-            sentinel.flags &= ~PRIMARY_DOWN
-            sentinel.leader = b""
         if not primary.flags & SUBJECTIVELY_DOWN or sentinel.link.disconnected:
             continue
         if not at_once and elapsed < period:
