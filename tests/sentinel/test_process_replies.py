@@ -137,6 +137,36 @@ def normal(entry: list[Any]) -> list[Any]:
     ]
 
 
+def test_the_documentation_states_the_same_facts_in_other_words(pair: SentinelGroup) -> None:
+    ours, theirs = (documented(reply) for reply in both(pair, "COMMAND", "DOCS"))
+    assert sorted(ours) == sorted(theirs)
+    for name, facts in theirs.items():
+        mine = ours[name]
+        assert mine.pop("summary").rstrip(".").lower() != facts.pop("summary").rstrip(".").lower()
+        for prose in ("complexity", "history"):
+            assert bool(mine.pop(prose, None)) == bool(facts.pop(prose, None)), name
+        assert mine == facts, name
+
+
+def documented(reply: Any) -> dict[str, dict[str, Any]]:
+    """Full name -> what COMMAND DOCS tells, subcommands included."""
+    found: dict[str, dict[str, Any]] = {}
+    items = reply.plain()
+    for name, told in zip(items[::2], items[1::2], strict=True):
+        fields = dict(zip(told[::2], told[1::2], strict=True))
+        inner = fields.pop(b"subcommands", [])
+        for at in range(0, len(inner), 2):
+            found[inner[at].decode()] = texts(dict(zip(inner[at + 1][::2], inner[at + 1][1::2], strict=True)))
+        found[name.decode()] = texts(fields)
+    return found
+
+
+def texts(fields: dict[bytes, Any]) -> dict[str, Any]:
+    return {
+        name.decode(): value.decode() if isinstance(value, bytes) else value for name, value in fields.items()
+    }
+
+
 def test_hello_tells_a_sentinel(pair: SentinelGroup) -> None:
     ours, theirs = (dict(zip(r.plain()[::2], r.plain()[1::2], strict=True)) for r in both(pair, "HELLO"))
     ours.pop(b"id"), theirs.pop(b"id")
