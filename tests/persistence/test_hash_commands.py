@@ -9,7 +9,7 @@ from gossamer.engine.config import Config
 from gossamer.engine.digest import keyspace_digest
 from gossamer.persistence.aof_content import write_commands
 from gossamer.persistence.hash_commands import commands_of_field_expiry
-from gossamer.persistence.snapshot import SnapshotContent
+from gossamer.persistence.snapshot import READERS_REDIS, READERS_UNKNOWN, READERS_VALKEY, SnapshotContent
 from persistence.aof_content import commands_of
 from rdb.content import collect
 from support.caller import Caller
@@ -71,6 +71,23 @@ def test_a_snapshot_takes_a_version_that_loses_no_time(compat: int, configured: 
     assert notice is None or f"RDB version {written}" in notice
     caller.line("HPERSIST h FIELDS 1 a")
     assert content.version() == int(configured)
+
+
+@pytest.mark.parametrize("compat", [70, 80])
+def test_a_snapshot_for_replicas_takes_the_version_of_their_kind(compat: int) -> None:
+    caller = Caller(GROUPS, compat)
+    content = SnapshotContent(caller.session.keyspace, Config(compat))
+    for readers, written in (
+        (READERS_REDIS, 12),
+        (READERS_VALKEY, 80),
+        (READERS_UNKNOWN, 80 if compat == 80 else 12),
+    ):
+        content.readers = readers
+        caller.line("HPERSIST h FIELDS 1 a")
+        caller.line("HSET h a 1")
+        assert content.version() == 10
+        caller.line("HEXPIRE h 10 FIELDS 1 a")
+        assert content.version() == written
 
 
 def test_the_digest_tells_when_fields_expire() -> None:

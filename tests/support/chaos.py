@@ -266,12 +266,15 @@ class World:
             self.tell(f"{top.name} is to be on top, and lags")
             top.link.stall(2 * LAG_S)
             time.sleep(LAG_S)
+        self.top = top
+        moved = [node for node, parent in tree if parent is not node.parent or self.rng.random() < 0.2]
         for node, parent in tree:
-            if parent is None:
-                self.top = node
-            if parent is not node.parent or self.rng.random() < 0.2:
-                node.follow(parent)
-            if lags and parent is None:
+            if node in moved:
+                node.place(parent)
+        for node in moved:
+            with contextlib.suppress(OSError):  # it learns it when all is healed
+                node.take_place()
+            if lags and node is top:
                 time.sleep(LAG_S)  # and it goes on by itself before they ask it
         self.tell(f"new tree: {self.shape()}")
 
@@ -344,6 +347,18 @@ class World:
         for node in self.nodes:
             if not node.is_up():
                 node.start()
+        for node in sorted(self.nodes, key=depth_of):
+            self.insist(node)
+
+    def insist(self, node: Node) -> None:
+        """Have it where it is to stand, though it may be busy loading."""
+        for left in (2, 1, 0):
+            try:
+                node.take_place()
+                return
+            except OSError:
+                if not left or not node.is_up():
+                    raise
 
     def settle(self) -> None:
         """Until every replica stands where the top does."""

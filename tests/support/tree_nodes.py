@@ -16,6 +16,7 @@ from support.servers import ServerProcess
 
 GOSSAMER, REDIS, VALKEY = "gossamer", "redis-server", "valkey-server"
 FOLLOW_WITHIN_S = 15.0
+LATER = (b"-LOADING", b"-ERR REPLICAOF not allowed while failing over")
 
 
 class Broken(AssertionError):
@@ -48,19 +49,28 @@ class Node:
 
     def follow(self, parent: Node | None) -> None:
         """As of now and of any later start."""
+        self.place(parent)
+        self.take_place()
+
+    def place(self, parent: Node | None) -> None:
+        """Where it is to stand, whether it can be told now or not."""
         self.parent = parent
         if parent is not None:
             self.link.lead_to(parent.server.port)
-        if self.is_up():
-            words = ("NO", "ONE") if parent is None else ("127.0.0.1", str(self.link.port))
+
+    def take_place(self) -> None:
+        """Tell it whom to follow; no harm where it does."""
+        if not self.is_up():
+            return
+        words = ("NO", "ONE") if self.parent is None else ("127.0.0.1", str(self.link.port))
+        reply = self.call("REPLICAOF", *words)
+        deadline = time.monotonic() + FOLLOW_WITHIN_S
+        while reply.startswith(LATER) and time.monotonic() < deadline:
+            self.link.heal()  # what it loads may come over it
+            time.sleep(0.05)
             reply = self.call("REPLICAOF", *words)
-            deadline = time.monotonic() + FOLLOW_WITHIN_S
-            while reply.startswith(b"-LOADING") and time.monotonic() < deadline:
-                self.link.heal()  # what it loads may come over it
-                time.sleep(0.05)
-                reply = self.call("REPLICAOF", *words)
-            if not reply.startswith(b"+OK"):
-                raise Broken(f"{self.name}: REPLICAOF {' '.join(words)}: {reply!r}")
+        if not reply.startswith(b"+OK"):
+            raise Broken(f"{self.name}: REPLICAOF {' '.join(words)}: {reply!r}")
 
     def call(self, *argv: str, timeout_s: float = 10.0) -> bytes:
         with self.server.client(timeout_s=timeout_s) as client:

@@ -46,6 +46,11 @@ HINT_NONE: Final = 0
 HINT_IDLE: Final = 1
 HINT_FREQUENCY: Final = 2
 
+# Who is to read what is written.
+READERS_UNKNOWN: Final = 0  # or of both kinds
+READERS_REDIS: Final = 1
+READERS_VALKEY: Final = 2
+
 
 @final
 class SyncingSink:
@@ -74,6 +79,7 @@ class SnapshotContent:
         self.functions: list[bytes] = []  # the code of every function library
         # repl-stream-db, repl-id, repl-offset: where in which history this data set stands, if in any
         self.replication_aux: list[tuple[bytes, bytes]] = []
+        self.readers: i64 = READERS_UNKNOWN
         self.wanted_version: int = 0  # in place of the configured one, where it is for a replica
         self.find_replication_aux: Callable[[], list[tuple[bytes, bytes]]] | None = None
 
@@ -82,9 +88,14 @@ class SnapshotContent:
         version = self.wanted_version or max(self.config.number("rdb-version"), VERSION_WITH_LISTPACKS)
         for database in self.keyspace.databases:
             if database.field_expiry.count() > 0:
-                is_valkey = personality_of(int(self.keyspace.state.limits.compat)).is_valkey
-                return version_with_field_expiry(version, is_valkey)
+                return version_with_field_expiry(version, self.is_for_valkey())
         return version
+
+    def is_for_valkey(self) -> bool:
+        """Whose newer format is to be taken where the common ones do not do: the reader's, else that of our kind."""
+        if self.readers != READERS_UNKNOWN:
+            return self.readers == READERS_VALKEY
+        return personality_of(int(self.keyspace.state.limits.compat)).is_valkey
 
     def version_for_replica(self, wanted: int) -> int:
         """The one that it asks for, or the next that holds everything; with `rdb-version 9` what must may be lost."""

@@ -30,6 +30,9 @@ LOADING: Final = 5
 CONNECTED: Final = 6
 STATE_NAMES: Final = (b"none", b"connect", b"connecting", b"handshake", b"sync", b"sync", b"connected")
 
+# What is said of ourselves, whatever we answer as: Valkey 9 sends hashes with expiring fields to nobody older.
+READS_LIKE: Final = b"9.0.0"
+
 # What an answer of the handshake belongs to, in the order of asking.
 ASKED_PING: Final = 0
 ASKED_AUTH: Final = 1
@@ -331,8 +334,7 @@ class PrimaryLink:
         if address:
             self.ask(ASKED_ADDRESS, [b"REPLCONF", b"ip-address", address])
         self.ask(ASKED_CAPABILITIES, [b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"])
-        if self.engine.limits.compat >= 80:
-            self.ask(ASKED_VERSION, [b"REPLCONF", b"version", self.engine.personality.version])
+        self.ask(ASKED_VERSION, [b"REPLCONF", b"version", READS_LIKE])
 
     def directive(self, what: str) -> str:
         return ("primary" if self.engine.limits.compat >= 80 else "master") + what

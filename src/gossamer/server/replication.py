@@ -18,7 +18,7 @@ from gossamer.engine.doors import InfoSource
 from gossamer.engine.engine import Engine
 from gossamer.engine.gates import GATE_LOADING
 from gossamer.persistence.doors import Job
-from gossamer.persistence.snapshot import SnapshotContent
+from gossamer.persistence.snapshot import READERS_REDIS, READERS_UNKNOWN, READERS_VALKEY, SnapshotContent
 from gossamer.replication.primary import (
     BULK,
     ONLINE,
@@ -58,6 +58,7 @@ class TransferJob(Job):
         self.aux: list[tuple[bytes, bytes]] = []
         self.now_s = 0
         self.version = 0
+        self.readers: i64 = READERS_UNKNOWN
 
     def run(self) -> i64:
         if self.unused >= 0:
@@ -69,6 +70,7 @@ class TransferJob(Job):
         if self.left_out & WITHOUT_DATA:
             content.keyspace.databases = []
         content.wanted_version = content.version_for_replica(self.version)
+        content.readers = self.readers
         if self.mark:
             self.write(b"$EOF:" + self.mark + b"\r\n")
         content.write(self.write, self.now_s, False)
@@ -189,6 +191,7 @@ class Replication(TransferDoor):
                 self.persistence.snapshots.content, writer, reader, mark, int(replicas[0].filter)
             )
             job.version = replicas[0].version
+            job.readers = readers_of(replicas)
             job.now_s = int(self.engine.now_us) // 1_000_000
             job.aux = self.history_aux()
             self.child_id = self.persistence.processes.fork(job)
@@ -454,6 +457,15 @@ class ReplicationTask(CronTask):
 
     def on_cron(self, now_ms: i64) -> None:
         self.replication.cron(now_ms)
+
+
+def readers_of(replicas: list[Replica]) -> i64:
+    """Whose formats a snapshot for these replicas may be in."""
+    if all([replica.says_valkey for replica in replicas]):
+        return READERS_VALKEY
+    if any([replica.says_valkey or replica.rdb_only for replica in replicas]):
+        return READERS_UNKNOWN
+    return READERS_REDIS
 
 
 def unsent(client: Client) -> i64:
