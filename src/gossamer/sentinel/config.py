@@ -91,17 +91,19 @@ class SentinelConfig(SentinelLines):
         shape = _SHAPES.get(name_of(words))
         self.queues[shape[1] if shape is not None else 2].append((number, line, words))
 
-    def load(self, door: SentinelDoor, is_executable: Callable[[bytes], bool], now_ms: int) -> None:
-        """Read what was collected into the state; raises FileError."""
+    def load(
+        self, door: SentinelDoor, is_executable: Callable[[bytes], bool], now_ms: int, compat: int = 72
+    ) -> None:
+        """Read what was collected into the state; raises FileError, in the name of the version `compat`."""
         reader = Reader(self.state, door, is_executable, now_ms)
         for queue in self.queues:
             for number, line, words in queue:
                 try:
                     reader.read(name_of(words), words[2:])
                 except ConfigError as error:
-                    raise FileError(number, line, str(error)) from None
+                    raise FileError(number, line, str(error), compat) from None
                 except InstanceError as refusal:
-                    raise FileError(number, line, text_of(refusal)) from None
+                    raise FileError(number, line, text_of(refusal), compat) from None
         self.queues = [[], [], []]
 
     # -- writing ------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ class SentinelServer:
         self.machine: Sentinel = Sentinel(lines.state, self.door)
         self.links.machine = self.machine
         lines.state.port = self.announced_port()
-        lines.load(self.door, self.door.is_executable, self.now_ms())
+        lines.load(self.door, self.door.is_executable, self.now_ms(), config.compat)
         self.engine.add_commands(sentinel_commands(self.engine, self.machine, self.now_ms))
         start_users(self.engine, config)
         rename_commands(self.engine, config)
