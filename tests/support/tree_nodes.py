@@ -6,7 +6,10 @@ Must not know: which faults there are, what is compared.
 
 from __future__ import annotations
 
+import contextlib
+import random
 import signal
+import socket
 import time
 from collections.abc import Sequence
 
@@ -16,7 +19,17 @@ from support.servers import ServerProcess
 
 GOSSAMER, REDIS, VALKEY = "gossamer", "redis-server", "valkey-server"
 FOLLOW_WITHIN_S = 15.0
+PORTS = (10_000, 32_000)  # below those that are given to whoever asks for any
 LATER = (b"-LOADING", b"-ERR REPLICAOF not allowed while failing over")
+
+
+def lasting_port() -> int:
+    """A free one that the kernel gives to nobody else while its server is down."""
+    while True:
+        port = random.SystemRandom().randrange(*PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Broken(AssertionError):
@@ -30,7 +43,7 @@ class Node:
         self.number = number
         self.kind = kind
         self.options = list(options)
-        self.server = ServerProcess(kind, self.options, start=False)
+        self.server = ServerProcess(kind, self.options, port=lasting_port(), start=False)
         self.link = Link(0, seed)
         self.parent: Node | None = None
         self.paused = False
@@ -98,7 +111,7 @@ class Node:
         """Replication id and offset; of a replica whose link is down neither."""
         info = self.info("replication")
         if self.parent is None:
-            return info["master_replid"], info["master_repl_offset"]
+            return info.get("master_replid", ""), info.get("master_repl_offset", "unknown")
         if info.get("role") != "slave" or info.get("master_link_status") != "up":
             return "", "link down"
         return info["master_replid"], info["slave_repl_offset"]
