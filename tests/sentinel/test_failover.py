@@ -103,6 +103,15 @@ def test_a_failover_by_hand_from_the_first_event_to_the_last(bench: Bench) -> No
     assert b"+switch-master" in notified and b"+slave-reconf-sent" not in notified
 
 
+def test_the_promoted_replica_is_asked_at_once_whether_it_is_one(bench: Bench) -> None:
+    replica = bench.add_replicas(2)[0]
+    bench.ask(b"failover", b"main")
+    bench.pass_ms(400)
+    last = bench.door.sent[-1]
+    assert (last[1], last[2].instance) == ([b"INFO"], replica)
+    assert [argv for _, argv, request in bench.door.sent if request.instance is replica][-2] == [b"EXEC"]
+
+
 def test_one_failover_at_a_time(bench: Bench) -> None:
     bench.add_replicas(2)
     bench.ask(b"failover", b"main")

@@ -207,6 +207,7 @@ def send_slaveof_noone(core: SentinelCore, primary: Instance) -> None:
     if order_replication(core, replica, None):
         core.event(LOG_NOTICE, b"+failover-state-wait-promotion", replica)
         enter(core, primary, FAILOVER_WAIT_PROMOTION)
+        send(core, replica, [mapped(replica, b"INFO")], REQUEST_INFO)  # the answer comes behind the order's
 
 
 def wait_promotion(core: SentinelCore, primary: Instance) -> None:
