@@ -3,7 +3,12 @@
 Each one's own version here does nothing, so that an engine stands without any server around it.
 """
 
+from typing import Final
+
 from mypy_extensions import i64, mypyc_attr
+
+HEARS_AOF: Final = 1  # the values of redis.REPL_AOF and REPL_REPLICA
+HEARS_REPLICAS: Final = 2
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -21,6 +26,10 @@ class WriteFeed:
     A command that stands alone is fed alone. Commands that must be seen all or none stand between `begin` and
     `end`. Selecting a database is the feed's own business.
     """
+
+    def hears(self) -> i64:
+        """What kind of feed it is, for effects that are not for all (redis.set_repl)."""
+        return HEARS_AOF
 
     def begin(self) -> None:
         """What is fed up to `end` belongs together (MULTI)."""
@@ -53,6 +62,14 @@ class EngineHooks:
     def shutdown(self, save: bool | None, now: bool, force: bool) -> bytes | None:
         """End the server (save: None asks the configuration); the error reply where it must not end."""
         return b"ERR this server cannot be shut down by a client"
+
+    def shutdown_waits(self) -> bool:
+        """Whether a shutdown was asked for and waits for replicas; who asked waits with it."""
+        return False
+
+    def abort_shutdown(self) -> bool:
+        """Call off a shutdown that waits; False where none does."""
+        return False
 
     def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
         """DEBUG RELOAD: save, empty and load the data set; the error reply where that failed."""

@@ -38,6 +38,7 @@ SECTIONS: Final = {
         config_file -
         io_threads_active 0
         availability_zone - 80
+        shutdown_in_milliseconds -
         listener0 - 72
         listener1 - 72
         listener2 - 72""",

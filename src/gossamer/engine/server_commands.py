@@ -44,13 +44,19 @@ def shutdown(client: Client, argv: list[bytes]) -> None:
             raise CommandError(SYNTAX)
     if abort and len(argv) > 2:
         raise CommandError(SYNTAX)
+    hooks = client.engine.hooks
     if abort:
-        raise CommandError(b"ERR No shutdown in progress.")
+        if not hooks.abort_shutdown():
+            raise CommandError(b"ERR No shutdown in progress.")
+        client.reply.ok()
+        return
     if save is not False and client.engine.scripts.running is not None:
         raise CommandError(client.engine.scripts.busy_error())
-    refusal = client.engine.hooks.shutdown(save, now, force)
+    refusal = hooks.shutdown(save, now, force)
     if refusal is not None:
         raise CommandError(refusal)
+    if hooks.shutdown_waits():
+        client.block([], 0)
 
 
 BRAILLE_BASE: Final = 0x2800

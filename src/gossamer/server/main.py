@@ -121,7 +121,8 @@ def serve(config: Config, log: Log, supervisor: str, launch: Launch) -> int:
         problem = write_pid_file(pid_file)
         if problem:
             log.warning(f"Failed to write PID file: {problem}")
-    signals = Signals(lambda name: stop_for_signal(server, signals, log, name))
+    signals = Signals(lambda name: stop_for_signal(server, log, name))
+    server.shutdown.when_called_off.append(signals.stop_failed)
     server.loop.add(signals.descriptor, signals)
     tell_of_start(log, config)
     log.notice("Server initialized")
@@ -197,14 +198,14 @@ def tell_of_readiness(log: Log, supervisor: str) -> None:
     tell_supervisor(supervisor, "STATUS=Ready to accept connections\nREADY=1\n")
 
 
-def stop_for_signal(server: Server, signals: Signals, log: Log, name: str) -> None:
-    """SIGTERM or SIGINT arrived."""
+def stop_for_signal(server: Server, log: Log, name: str) -> None:
+    """SIGTERM or SIGINT arrived. One that comes while a shutdown waits for replicas ends that wait."""
     log.warning(f"Received {name} scheduling shutdown...")
     options = "shutdown-on-sigint" if name == "SIGINT" else "shutdown-on-sigterm"
     words = server.config.choice(options).split()
     save = True if b"save" in words else False if b"nosave" in words else None
-    if not server.shut_down(save, b"force" in words):
-        signals.stop_failed()
+    now = b"now" in words or server.shutdown.waits
+    if server.shut_down(save, now, b"force" in words) is not None:
         log.warning("Errors trying to shut down the server. Check the logs for more information.")
 
 

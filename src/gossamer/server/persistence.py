@@ -365,7 +365,6 @@ class Persistence:
 
     def before_shutdown(self, save: bool | None, force: bool) -> bool:
         """Do what a shutdown has to do with the disk; False where the server must not end (that failed)."""
-        self.log.warning("User requested shutdown...")
         if self.loading is not None or self.replacing:
             return True
         rewrites = self.rewrites

@@ -33,11 +33,12 @@ from gossamer.server.loop import Loop, LoopHooks
 from gossamer.server.memory import MemoryAccount
 from gossamer.server.migration import MigrationFacts, MigrationTask, SocketTargets
 from gossamer.server.oom_score import OomScore
-from gossamer.server.persistence import SHUTDOWN_REFUSED, Persistence
+from gossamer.server.persistence import Persistence
 from gossamer.server.poller import new_poller
 from gossamer.server.process import Launch
 from gossamer.server.reception import Reception
 from gossamer.server.replication import Replication, ReplicationTask
+from gossamer.server.shutdown import Shutdown
 from gossamer.server.storage import SystemProcesses
 
 
@@ -80,7 +81,13 @@ class ServerEngineHooks(EngineHooks):
         return self.server.persistence.refusal()
 
     def shutdown(self, save: bool | None, now: bool, force: bool) -> bytes | None:
-        return None if self.server.shut_down(save, force) else SHUTDOWN_REFUSED
+        return self.server.shut_down(save, now, force)
+
+    def shutdown_waits(self) -> bool:
+        return self.server.shutdown.waits
+
+    def abort_shutdown(self) -> bool:
+        return self.server.shutdown.abort()
 
     def reload(self, save: bool, flush: bool, merge: bool) -> bytes | None:
         return self.server.persistence.reload(save, flush, merge)
@@ -163,6 +170,11 @@ class Server:
             self.engine, self.loop, self.persistence, log, self.oom_score
         )
         self.cron.tasks.append(ReplicationTask(self.replication))
+        self.shutdown: Shutdown = Shutdown(
+            self.engine, config, self.persistence, self.replication.primary, log
+        )
+        self.shutdown.end = self.end
+        self.cron.tasks.append(self.shutdown)
         self.migration_targets: SocketTargets = SocketTargets(config, self.engine.state.rng)
         self.engine.migration_targets = self.migration_targets
         self.engine.info_sources.append(MigrationFacts(self.migration_targets))
@@ -213,17 +225,18 @@ class Server:
         if self.persistence.loading is not None:
             self.persistence.step()
 
-    def shut_down(self, save: bool | None, force: bool) -> bool:
-        """Save as asked and stop; False where the save failed and the server goes on."""
+    def shut_down(self, save: bool | None, now: bool, force: bool) -> bytes | None:
+        """Wait for replicas, save as asked and stop; the error where the save failed and the server goes on."""
         if self.loop.stopped:
-            return True  # asked for once more
-        if not self.persistence.before_shutdown(save, force):
-            return False
+            return None  # asked for once more
+        return self.shutdown.ask(save, now, force)
+
+    def end(self) -> None:
+        """Take nothing more, and stop."""
         self.listening.close()  # who sees a connection end finds nobody listening any more
         for client in self.engine.clients.values():
             client.close_soon()  # what is asked from now on would be answered and lost
         self.stop()
-        return True
 
     def restart(self, gracefully: bool, delay_ms: int) -> None:
         """Begin the process anew (DEBUG RESTART, CRASH-AND-RECOVER); comes back where that is not possible."""
@@ -235,6 +248,7 @@ class Server:
                     rewrite(self.config)
                 except OSError as error:
                     problem = f"the configuration file cannot be rewritten: {error.strerror or error}"
+            self.log.warning("User requested shutdown...")
             if not problem and not self.persistence.before_shutdown(None, False):
                 problem = "the data set cannot be saved"
         if problem or launch is None:
