@@ -6,7 +6,7 @@ from gossamer.base.clock import Clock, ManualClock
 from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.engine.client import Client
-from gossamer.engine.doors import EngineHooks, WriteFeed
+from gossamer.engine.doors import HEARS_REPLICAS, EngineHooks, WriteFeed
 from gossamer.engine.engine import Engine
 from gossamer.server.command_table import all_commands
 
@@ -138,6 +138,27 @@ def test_what_a_script_wrote_is_told_as_one_unit_and_the_script_is_not() -> None
     assert tape.told == [
         b"MULTI", b"0:SET a 1", b"0:INCR n", b"EXEC", b"0:INCR n", b"2:SET b 1",
     ]  # fmt: skip
+
+
+class ReplicaTape(Tape):
+    def hears(self) -> int:
+        return HEARS_REPLICAS
+
+
+def test_a_script_chooses_who_hears_of_its_effects() -> None:
+    engine = new_engine()
+    file, replicas = Tape(), ReplicaTape()
+    engine.feeds += [file, replicas]
+    script = b"""
+        redis.set_repl(redis.REPL_AOF) redis.call('SET', 'file', '1')
+        redis.set_repl(redis.REPL_REPLICA) redis.call('SET', 'replicas', '1')
+        redis.set_repl(redis.REPL_NONE) redis.call('SET', 'nobody', '1')
+        redis.set_repl(redis.REPL_ALL) redis.call('SET', 'all', '1')
+    """
+    run(engine, b"EVAL", script, b"0")
+    run(engine, b"SET", b"after", b"1")
+    assert file.told == [b"MULTI", b"0:SET file 1", b"0:SET all 1", b"EXEC", b"0:SET after 1"]
+    assert replicas.told == [b"MULTI", b"0:SET replicas 1", b"0:SET all 1", b"EXEC", b"0:SET after 1"]
 
 
 def test_what_a_script_wrote_before_it_failed_stays_and_is_told() -> None:

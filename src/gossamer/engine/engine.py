@@ -47,6 +47,7 @@ from gossamer.engine.command_log import CommandLog, wire_bytes
 from gossamer.engine.config import Config
 from gossamer.engine.debug_settings import DebugSettings
 from gossamer.engine.doors import EngineHooks, InfoSource, WriteFeed
+from gossamer.engine.effects import HEARERS_SHIFT, effects_for, tell
 from gossamer.engine.functions import Functions
 from gossamer.engine.gates import (
     GATE_BUSY,
@@ -118,6 +119,7 @@ class Engine:
         self.migration_targets: MigrationTargets = MigrationTargets()
         self.effects: list[list[bytes]] = []  # of the command or transaction under way
         self.effect_databases: list[i64] = []  # of each of them; ~database: a message, for replicas only
+        self.effects_differ: bool = False  # some are not for all feeds: see call_for()
         self.running: Client | None = None
         self.call_depth: i64 = 0
         self.in_transaction: bool = False
@@ -395,12 +397,21 @@ class Engine:
         if self.feeds:
             self.add_effect(~db_index, argv)
 
-    def call_unseen(self, client: Client, command: Command, argv: list[bytes]) -> None:
-        """call() for a command that a script keeps from AOF and replicas (redis.set_repl)."""
+    def call_for(self, client: Client, command: Command, argv: list[bytes], hearers: i64) -> None:
+        """call() for a command that a script tells to some feeds only (redis.set_repl)."""
         mark: i64 = len(self.effects)
         self.call(client, command, argv)
-        del self.effects[mark:]
-        del self.effect_databases[mark:]
+        if hearers == 0:
+            del self.effects[mark:]
+            del self.effect_databases[mark:]
+            return
+        databases = self.effect_databases
+        n: i64 = len(databases)
+        for i in range(mark, n):
+            db_index: i64 = databases[i]
+            if db_index >= 0:
+                databases[i] = db_index | hearers << HEARERS_SHIFT
+                self.effects_differ = True
 
     def flush_effects(self, as_unit: bool) -> None:
         """Hand the effects collected so far to the feeds, as one unit or each alone."""
@@ -410,20 +421,13 @@ class Engine:
         databases = self.effect_databases
         self.effects = []
         self.effect_databases = []
-        n: i64 = len(effects)
+        differ: bool = self.effects_differ
+        self.effects_differ = False
         for feed in self.feeds:
-            if as_unit:
-                if self.limits.compat < 72:
-                    feed.select(databases[0] if databases[0] >= 0 else ~databases[0])
-                feed.begin()
-            for i in range(n):
-                db_index: i64 = databases[i]
-                if db_index >= 0:
-                    feed.feed(db_index, effects[i])
-                else:
-                    feed.feed_message(~db_index, effects[i])
-            if as_unit:
-                feed.end()
+            if differ:
+                tell(feed, *effects_for(feed.hears(), effects, databases), as_unit, self.limits.compat)
+            else:
+                tell(feed, effects, databases, as_unit, self.limits.compat)
 
     # -- gates --------------------------------------------------------------------------------------------
 

@@ -50,8 +50,7 @@ FLAG_NAMES: Final = {
     b"allow-cross-slot-keys": ALLOW_CROSS_SLOT_KEYS,
 }
 
-REPLICATE_AOF: Final = 1
-REPLICATE_ALL: Final = 3
+REPLICATE_ALL: Final = 3  # HEARS_AOF | HEARS_REPLICAS of doors.py
 CACHED_BY_EVAL_MAX: Final = 500  # since Valkey 8: of scripts that EVAL brought, the oldest go
 
 # What a reply of RESP begins with.
@@ -381,10 +380,10 @@ class Scripts:
             return b"-" + denied + b"\r\n"
         if flags & WRITE:
             running.wrote = True
-        if running.replication & REPLICATE_AOF:
+        if running.replication == REPLICATE_ALL:
             engine.call(client, command, argv)
         else:
-            engine.call_unseen(client, command, argv)
+            engine.call_for(client, command, argv, running.replication)
         out = client.reply.out
         reply = out.getvalue()
         out.truncate(0)

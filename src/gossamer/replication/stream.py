@@ -10,7 +10,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from gossamer.engine.doors import WriteFeed
+from gossamer.engine.doors import HEARS_REPLICAS, WriteFeed
 from gossamer.replication.backlog import BLOCK_BYTES, Backlog
 from gossamer.resp.writer import ReplyWriter
 
@@ -93,6 +93,9 @@ class Stream(WriteFeed):
             out.truncate(0)
 
     # -- what is told -------------------------------------------------------------------------------------
+
+    def hears(self) -> i64:
+        return HEARS_REPLICAS
 
     def begin(self) -> None:
         self.writer.raw(_MULTI)
