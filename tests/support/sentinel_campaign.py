@@ -14,7 +14,7 @@ import contextlib
 import sys
 import time
 
-from support.sentinel_broken import VARIANTS, broken, convict
+from support.sentinel_broken import RARELY_CAUGHT, VARIANTS, broken, convict
 from support.sentinel_run import Run
 
 REPLAY = "replay: PYTHONPATH=src:tests python -m support.sentinel_campaign --seed"
@@ -92,7 +92,7 @@ def broken_sentinels() -> list[str]:
 
 def replay(seed: int, variant: str) -> int:
     """Tell one world; whether a rule was broken."""
-    with broken(VARIANTS[variant]) if variant else contextlib.nullcontext():
+    with broken({**VARIANTS, **RARELY_CAUGHT}[variant]) if variant else contextlib.nullcontext():
         run = Run(seed)
     print(run.title())
     for line in run.story():
@@ -110,7 +110,7 @@ def main() -> int:
     arguments.add_argument("--first", type=int, default=0, help="the first seed")
     arguments.add_argument("--seed", type=int, help="replay one and tell it")
     arguments.add_argument(
-        "--variant", choices=list(VARIANTS), default="", help="with --seed: a broken Sentinel"
+        "--variant", choices=[*VARIANTS, *RARELY_CAUGHT], default="", help="with --seed: a broken Sentinel"
     )
     arguments.add_argument("--broken", action="store_true", help="the broken Sentinels only")
     options = arguments.parse_args()
