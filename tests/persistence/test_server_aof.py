@@ -254,3 +254,19 @@ def test_it_is_ready_when_everything_is_loaded(tmp_path: Path) -> None:
         assert len(ready) == 2 and loaded[-1] < ready[-1]
     finally:
         server.stop()
+
+
+def test_a_rewrite_that_has_ended_has_left_nothing_to_clear_away(tmp_path: Path) -> None:
+    server = start(tmp_path, *ALWAYS)
+    try:
+        with server.client() as client:
+            for round_ in range(3):
+                client.call("SET", "round", str(round_))
+                client.call("BGREWRITEAOF")
+                wait_until(lambda: rewritten(client), 20, "the rewrite")
+                names = {path.name for path in (tmp_path / "appendonlydir").iterdir()}
+                listed = (tmp_path / "appendonlydir" / "appendonly.aof.manifest").read_text().splitlines()
+                assert [line.split()[-1] for line in listed] == ["b", "i"]
+                assert names == {line.split()[1] for line in listed} | {"appendonly.aof.manifest"}
+    finally:
+        server.stop()

@@ -44,7 +44,9 @@ class PersistenceFacts(InfoSource):
         aof = rewrites.aof
         since = int(rewrites.since_s)
         facts[b"aof_enabled"] = 1 if rewrites.state != OFF else 0
-        facts[b"aof_rewrite_in_progress"] = 1 if rewrites.in_progress() else 0
+        # Whoever waits for its end finds the files and the list that it leaves: what is superfluous is gone.
+        unfinished = rewrites.in_progress() or len(rewrites.removing) > 0
+        facts[b"aof_rewrite_in_progress"] = 1 if unfinished else 0
         facts[b"aof_rewrite_scheduled"] = 1 if rewrites.scheduled else 0
         facts[b"aof_last_rewrite_time_sec"] = int(rewrites.last_took_s)
         facts[b"aof_current_rewrite_time_sec"] = now_s - since if since >= 0 else -1
