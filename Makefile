@@ -37,7 +37,7 @@ WANTED := $(STAMPS)/wanted-$(shell echo '$(GOSSAMER_COMPILE) $(GOSSAMER_CFLAGS) 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help setup up down test check format fuzz payloads conformance campaign crash sentinels kill chaos bench clean distclean
+.PHONY: help setup up down test check format fuzz payloads conformance campaign crash replication sentinels kill chaos bench clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -107,6 +107,9 @@ campaign: setup $(STAMPS)/test-tools ## long random comparison with the real ser
 
 crash: setup $(STAMPS)/test-tools ## load what a loss of power can leave, fail every file operation; STATES=... ARGS="--seed 1"
 	@PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m support.crash_campaign --states $(STATES) $(ARGS)
+
+replication: setup $(STAMPS)/test-tools ## simulate replication while things go wrong, convict broken variants; SEEDS=... ARGS="--seed 17"
+	@PYTHONHASHSEED=0 PYTHONPATH=src:tests $(BIN)/python -m support.replication_campaign --seeds $(SEEDS) $(ARGS)
 
 sentinels: setup $(STAMPS)/test-tools ## simulate Sentinels while things go wrong, convict broken ones; SEEDS=... ARGS="--seed 17"
 	@PYTHONPATH=tests $(BIN)/python -m support.sentinel_campaign --seeds $(SEEDS) $(ARGS)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gossamer.base.clock import ManualClock
 from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.engine.client import Client
+from gossamer.engine.doors import WriteFeed
 from gossamer.engine.engine import Engine
 from gossamer.engine.info import EngineFacts
 from gossamer.server.command_table import all_commands
@@ -55,3 +58,36 @@ def test_a_transaction_of_scripts_that_promise_not_to_write_does_not_wait() -> N
     call(client, "MULTI")
     assert call(client, "EVAL", "#!lua flags=no-writes\nreturn 12", "0") == b"+QUEUED\r\n"
     assert call(client, "EXEC") == b"*1\r\n:12\r\n"
+
+
+class Told(WriteFeed):
+    def __init__(self) -> None:
+        self.told: list[bytes] = []
+
+    def begin(self) -> None:
+        self.told.append(b"MULTI")
+
+    def feed(self, db_index: int, argv: list[bytes]) -> None:
+        self.told.append(b" ".join(argv))
+
+    def end(self) -> None:
+        self.told.append(b"EXEC")
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_who_ends_a_pause_did_not_write_what_waited_for_it(in_transaction: bool) -> None:
+    engine = Engine(ManualClock(), Limits(), Random64(1), 1)
+    engine.add_commands(all_commands())
+    feed = Told()
+    engine.feeds.append(feed)
+    client, other = engine.new_client(), engine.new_client()
+    call(client, "CLIENT", "PAUSE", "10000", "WRITE")
+    assert call(other, "SET", "x", "1") == b""
+    if in_transaction:
+        call(client, "MULTI")
+        call(client, "CLIENT", "UNPAUSE")
+        call(client, "EXEC")
+    else:
+        call(client, "CLIENT", "UNPAUSE")
+    call(client, "SET", "y", "2")
+    assert feed.told == [b"SET x 1", b"SET y 2"]

@@ -108,7 +108,9 @@ def test_other_sentinels_are_told_field_by_field(pair: SentinelGroup) -> None:
     ours, theirs = (each.states("SENTINEL", "SENTINELS", NAME)[0] for each in pair.sentinels)
     for mine, other in ((ours, pair.sentinels[1]), (theirs, pair.sentinels[0])):
         assert (mine["port"], mine["flags"], mine["voted-leader"]) == (str(other.port), "sentinel", "?")
-        assert mine["runid"] == mine["name"] == str(other.call("SENTINEL", "MYID").value, "ascii")
+        own_id = other.call("SENTINEL", "MYID").value
+        assert isinstance(own_id, bytes)
+        assert mine["runid"] == mine["name"] == own_id.decode("ascii")
     own = {"port", "runid", "name"}
     assert [(n, v) for n, v in steady(ours) if n not in own] == [
         (n, v) for n, v in steady(theirs) if n not in own

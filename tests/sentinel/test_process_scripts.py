@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gossamer.sentinel.doors import LOG_DEBUG, LOG_WARNING
+from gossamer.sentinel.doors import LOG_DEBUG, LOG_WARNING, ScriptJob
 from gossamer.sentinel.instances import Timings
 from gossamer.server.sentinel_scripts import QUEUE_MAX, RUNNING_MAX, SentinelScripts
 
@@ -58,7 +58,11 @@ def test_status_one_is_repeated_after_twice_the_wait_each_time_and_given_up_afte
     delays = []
     for attempt in range(1, 10):
         job = stage.scripts.jobs[0]
-        stage.step_until(lambda job=job, n=attempt: job.attempts == n and job.not_before_ms != 0)
+
+        def is_over(job: ScriptJob = job, attempt: int = attempt) -> bool:
+            return job.attempts == attempt and job.not_before_ms != 0
+
+        stage.step_until(is_over)
         delays.append(job.not_before_ms - stage.now_ms)
         stage.now_ms = job.not_before_ms
     stage.step_until(lambda: not stage.scripts.jobs)

@@ -481,6 +481,9 @@ class Engine:
             client.mark_pending()
             if client.blocked_command is None:
                 client.door.resume()
+        releasing = self.running
+        if waiting and releasing is not None and releasing.propagated is None:
+            releasing.propagated = []  # the writes that ran were told; the command that let them run is none
 
     # -- blocked clients ----------------------------------------------------------------------------------
 
