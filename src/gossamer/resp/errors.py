@@ -21,7 +21,9 @@ TIMEOUT_NOT_FLOAT: Final = b"ERR timeout is not a float or out of range"
 TIMEOUT_NEGATIVE: Final = b"ERR timeout is negative"
 TIMEOUT_NOT_INTEGER: Final = b"ERR timeout is not an integer or out of range"
 READ_ONLY_REPLICA: Final = b"READONLY You can't write against a read only replica."
-GUARDED: Final = b"GUARDED Safe start: replicas may have more than this server. It waits for REPLICAOF (NO ONE: it is right)."
+GUARDED: Final = (
+    b"GUARDED Safe start: replicas may have more than this server. REPLICAOF NO ONE says it is right."
+)
 PRIMARY_DOWN: Final = b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 FORCED_UNBLOCK: Final = (
     b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
