@@ -21,12 +21,16 @@ class Recorder(KeyspaceListener):
         self.removed: list[tuple[bytes, int]] = []
         self.modified: list[tuple[bytes, int]] = []
         self.events: list[tuple[bytes, bytes, int]] = []
+        self.timed: list[tuple[bytes, int]] = []
 
     def on_event(self, event_class: int, event: bytes, key: bytes, db_index: int) -> None:
         self.events.append((event, key, db_index))
 
     def on_modified(self, key: bytes, db_index: int) -> None:
         self.modified.append((key, db_index))
+
+    def on_removal_timed(self, event: bytes, elapsed_us: int) -> None:
+        self.timed.append((event, elapsed_us))
 
     def on_removed_by_server(self, key: bytes, db_index: int, evicted: bool) -> None:
         self.removed.append((key, db_index))
@@ -217,3 +221,19 @@ def misses_percent(policy: bytes) -> float:
 @pytest.mark.parametrize("policy", sorted(REDIS_MISSES))
 def test_no_more_misses_than_redis_by_two_points_in_a_hundred(policy: bytes) -> None:
     assert misses_percent(policy) <= REDIS_MISSES[policy] + 2
+
+
+def test_removals_are_timed_while_somebody_wants_to_know() -> None:
+    keyspace, evictor, recorder = keyspace_with(b"allkeys-random")
+    database = keyspace.databases[0]
+    for name in (b"due", b"evicted", b"deleted", b"untimed"):
+        database.set_string(name, b"v", keyspace.state.now_ms + (1 if name == b"due" else DAY_MS), False)
+    keyspace.state.stopwatch = SteppingClock()
+    keyspace.state.set_time(keyspace.state.now_ms + 2)
+    assert not database.exists(b"due")
+    evictor.evict(database, b"evicted")
+    assert database.delete(b"deleted")
+    assert recorder.timed == [(b"expire-del", 100), (b"eviction-del", 100)]
+    keyspace.state.stopwatch = None
+    evictor.evict(database, b"untimed")
+    assert len(recorder.timed) == 2

@@ -163,7 +163,8 @@ class EngineSettings:
         engine.large_replies.configure(
             config.number("commandlog-reply-larger-than"), config.number("commandlog-large-reply-max-len")
         )
-        self.engine.latency.threshold_ms = latency_ms
+        engine.latency.threshold_ms = latency_ms
+        engine.state.stopwatch = engine.clock if latency_ms > 0 else None
 
     def take_events(self) -> None:
         self.engine.state.notify_mask = self.config.number("notify-keyspace-events")

@@ -56,6 +56,10 @@ class KeyspaceEvents(KeyspaceListener):
             if self.engine.running is None:
                 self.engine.flush_effects(False)
 
+    def on_removal_timed(self, event: bytes, elapsed_us: i64) -> None:
+        engine = self.engine
+        engine.latency.note(event, elapsed_us // 1000, engine.state.now_ms // 1000)
+
     def on_ready(self, key: bytes, db_index: i64) -> None:
         if self.engine.blocking.waiting_keys != 0:
             self.engine.blocking.note_modified(key, db_index)

@@ -485,6 +485,16 @@ class Database:
             self.discard_found_value()
         self.table.remove_found()
 
+    def discard_found_timed(self, event: bytes) -> None:
+        """discard_found() of the server's own accord: the latency monitor, where it is on, hears how long it took."""
+        stopwatch = self.state.stopwatch
+        if stopwatch is None:
+            self.discard_found()
+            return
+        started_us: i64 = stopwatch.now_us()
+        self.discard_found()
+        self.state.listener.on_removal_timed(event, stopwatch.now_us() - started_us)
+
     def discard_found_value(self) -> None:
         """Free the held Value of the entry found last, which is about to be removed or replaced."""
         large: bool = self.found_accounted() >= LARGE_BYTES
@@ -507,7 +517,7 @@ class Database:
 
     def expire_found(self, key: bytes) -> None:
         """Remove the expired entry found last, and say so."""
-        self.discard_found()
+        self.discard_found_timed(b"expire-del")
         state = self.state
         state.expired_keys += 1
         state.listener.on_removed_by_server(key, self.index, False)

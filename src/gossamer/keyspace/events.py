@@ -86,6 +86,9 @@ class KeyspaceListener:
         """As on_modified(), but for a key that got another value in the place of its own."""
         self.on_modified(key, db_index)
 
+    def on_removal_timed(self, event: bytes, elapsed_us: i64) -> None:
+        """A key was removed by the server, which times that; the event is the latency monitor's."""
+
     def on_ready(self, key: bytes, db_index: i64) -> None:
         """Clients that wait for a key must look at it, though watches and caches need not care."""
 

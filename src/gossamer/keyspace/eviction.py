@@ -125,7 +125,7 @@ class Evictor:
         """Remove a key, due or not, and tell everyone."""
         before: i64 = database.used_bytes()
         database.table.find(key)
-        database.discard_found()
+        database.discard_found_timed(b"eviction-del")
         self.freed_bytes += before - database.used_bytes()
         state = self.keyspace.state
         state.evicted_keys += 1

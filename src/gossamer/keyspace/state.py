@@ -7,7 +7,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from gossamer.base.clock import Delay
+from gossamer.base.clock import Clock, Delay
 from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.keyspace.events import KeyspaceListener
@@ -27,6 +27,7 @@ class KeyspaceState:
         self.rng: Random64 = rng
         self.listener: KeyspaceListener = listener
         self.delay: Delay = Delay()
+        self.stopwatch: Clock | None = None  # while removals of the server's own accord are timed
         self.now_ms: i64 = 0  # Unix time, written once per command
         self.access_mode: i64 = ACCESS_LRU
         self.access_now: i64 = 0  # LRU: seconds, 24 bits; LFU: minutes (16 bits) << 8 | counter of a new key
