@@ -12,6 +12,7 @@ from gossamer.engine.digest import keyspace_digest
 from gossamer.engine.doors import EngineHooks
 from gossamer.engine.engine import Engine
 from gossamer.persistence.aof_rewrite import ON
+from gossamer.persistence.doors import InputFile
 from gossamer.server.command_table import all_commands
 from gossamer.server.log import NOTHING, Log
 from gossamer.server.persistence import Persistence
@@ -421,3 +422,43 @@ def test_it_is_not_turned_on_or_off_while_loading(appendonly: bytes) -> None:
     assert loading.run(b"CONFIG", b"SET", b"appendonly", other).startswith(b"-LOADING")
     loading.load()
     assert loading.digest() == host.digest()
+
+
+class SlowDisk(FakeDisk):
+    """A directory in which each change and each look takes 7 ms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock: ManualClock | None = None
+
+    def spend(self) -> None:
+        if self.clock is not None:
+            self.clock.advance_ms(7)
+
+    def rename(self, name: str, new_name: str) -> None:
+        self.spend()
+        super().rename(name, new_name)
+
+    def remove(self, name: str) -> None:
+        self.spend()
+        super().remove(name)
+
+    def open(self, name: str) -> InputFile | None:
+        self.spend()
+        return super().open(name)
+
+
+def test_the_latency_monitor_hears_of_slow_directories() -> None:
+    disk = SlowDisk()
+    host = Host(disk)
+    host.engine.config.set([(b"latency-monitor-threshold", b"5")])
+    disk.clock = host.clock
+    rewrites = host.persistence.rewrites
+    assert rewrites.request(True)
+    host.processes.run_child()
+    rewrites.cron()
+    host.persistence.snapshots.start_background(False, True)
+    host.persistence.snapshots.cancel_background()
+    series = host.engine.latency.series
+    for event in (b"aof-rename", b"aof-fstat", b"rdb-unlink-temp-file"):
+        assert series[event].latencies_ms == [7]

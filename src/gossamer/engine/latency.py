@@ -44,3 +44,7 @@ class LatencyMonitor:
             series = LatencySeries()
             self.series[event] = series
         series.add(int(now_s), int(latency_ms))
+
+    def note_span(self, event: bytes, since_us: i64, now_us: i64) -> None:
+        """Record how long something took that has just ended."""
+        self.note(event, (now_us - since_us) // 1000, now_us // 1_000_000)

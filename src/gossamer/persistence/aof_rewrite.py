@@ -422,8 +422,13 @@ class Rewrites:
         disk = self.disk
         listed = self.manifest.copy()
         name = listed.add_base(self.prefix, self.base_is_rdb)
+        latency = self.aof.latency
+        since_us: i64 = self.clock.now_us()
         disk.rename(temporary, self.path(name))
+        latency.note_span(b"aof-rename", since_us, self.clock.now_us())
+        since_us = self.clock.now_us()
         base_bytes = self.size_of(self.path(name))
+        latency.note_span(b"aof-fstat", since_us, self.clock.now_us())
         if self.state == FIRST_REWRITE:
             if not self.aof.settle():
                 raise OSError(5, "the increment cannot be written")

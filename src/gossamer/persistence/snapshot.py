@@ -18,6 +18,7 @@ from gossamer.base.errors import CommandError
 from gossamer.base.limits import POLICY_LFU, POLICY_LRU
 from gossamer.datatypes.streams import Stream
 from gossamer.engine.config import Config
+from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.snapshot_door import SnapshotDoor
 from gossamer.keyspace.access import lfu_decayed, lru_idle_seconds
 from gossamer.keyspace.database import Database
@@ -214,6 +215,7 @@ class Snapshots(SnapshotDoor):
         self.content: SnapshotContent = content
         self.config: Config = content.config
         self.clock: Clock = clock
+        self.latency: LatencyMonitor = LatencyMonitor()  # the engine's, once there is one
         self.disk: Disk = disk
         self.processes: Processes = processes
         self.log: EventLog = log
@@ -258,6 +260,12 @@ class Snapshots(SnapshotDoor):
             return False
         self.log.notice("DB saved on disk")
         return True
+
+    def remove_left(self, temporary: str) -> None:
+        """Remove what a child left that was killed; with a large file that takes time."""
+        since_us: i64 = self.clock.now_us()
+        self.remove_temporary(temporary)
+        self.latency.note_span(b"rdb-unlink-temp-file", since_us, self.clock.now_us())
 
     def remove_temporary(self, temporary: str) -> None:
         try:
@@ -325,7 +333,7 @@ class Snapshots(SnapshotDoor):
             self.last_background_ok = False
         else:
             self.log.warning(f"Background saving terminated by signal {-status}")
-            self.remove_temporary(temporary_name(self.child_id))
+            self.remove_left(temporary_name(self.child_id))
             self.last_background_ok = False
         self.last_copied_bytes = self.processes.copied_bytes()
         self.log.notice(f"Fork CoW for RDB: {self.last_copied_bytes >> 20} MB")
@@ -344,7 +352,7 @@ class Snapshots(SnapshotDoor):
         if not self.in_background():
             return
         self.processes.kill(self.child_id)
-        self.remove_temporary(temporary_name(self.child_id))
+        self.remove_left(temporary_name(self.child_id))
         self.background_since_s = -1
         self.child_id = -1
 

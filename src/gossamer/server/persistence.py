@@ -76,6 +76,7 @@ class Persistence:
             emergency if emergency is not None else EndOfProcess(log),
         )
         self.aof.latency = engine.latency
+        self.snapshots.latency = engine.latency
         self.rewrites = Rewrites(
             self.aof, content, engine.clock, self.disk, self.processes, self.background, events
         )
