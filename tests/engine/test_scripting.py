@@ -269,3 +269,18 @@ def test_scripts_that_eval_brought_are_forgotten_oldest_first_since_valkey_8() -
     assert len(engine.scripts.known) <= 501
     assert run(engine, b"SCRIPT", b"EXISTS", kept) == b"*1\r\n:1\r\n"
     assert engine.scripts.evicted > 0
+
+
+@pytest.mark.parametrize(
+    ("command", "body"),
+    [
+        (b"get", b"return redis.call('get')"),
+        (b"subscribe", b"return redis.call('subscribe', 'x')"),
+        (b"set", b"#!lua flags=no-writes\nreturn redis.call('set', 'x', 'y')"),
+    ],
+)
+def test_what_a_script_may_not_call_counts_as_rejected(command: bytes, body: bytes) -> None:
+    engine = new_engine()
+    assert run(engine, b"EVAL", body, b"0").startswith(b"-ERR")
+    refused = engine.commands[command]
+    assert (refused.calls, refused.rejected_calls, refused.failed_calls) == (0, 1, 0)

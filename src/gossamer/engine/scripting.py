@@ -17,7 +17,7 @@ from mypy_extensions import i64
 from gossamer.base.errors import CommandError
 from gossamer.base.quoting import split_arguments
 from gossamer.commands.arguments import integer_argument
-from gossamer.commands.table import DENYOOM, NOSCRIPT, STALE, WRITE
+from gossamer.commands.table import DENYOOM, NOSCRIPT, STALE, WRITE, Command
 from gossamer.engine.acl_access import refusal_in_script
 from gossamer.engine.client import GATE_ACL, GATE_TRACKING, Client
 from gossamer.engine.lua import (
@@ -353,6 +353,26 @@ class Scripts:
         command = engine.find_command(argv)
         if command is None or command.function is None:
             return self.spelled(UNKNOWN_COMMAND)
+        refusal = self.refusal_of(running, command, argv)
+        if refusal:
+            command.rejected_calls += 1
+            return refusal
+        client = self.client
+        flags: i64 = command.flags
+        if flags & WRITE:
+            running.wrote = True
+        if running.replication == REPLICATE_ALL:
+            engine.call(client, command, argv)
+        else:
+            engine.call_for(client, command, argv, running.replication)
+        out = client.reply.out
+        reply = out.getvalue()
+        out.truncate(0)
+        return reply
+
+    def refusal_of(self, running: ScriptRun, command: Command, argv: list[bytes]) -> bytes:
+        """The error reply to a command that a script may not call now; nothing where it may."""
+        engine = self.engine
         arity: i64 = command.arity
         n: i64 = len(argv)
         if n != arity and (arity > 0 or n < -arity):
@@ -360,7 +380,6 @@ class Scripts:
         flags: i64 = command.flags
         if flags & NOSCRIPT and not engine.debug.noscript_lifted:
             return NOT_ALLOWED
-        client = self.client
         if running.flags & NO_WRITES and (flags & WRITE or command.name in REPLICATED_READS):
             return READ_ONLY
         if engine.is_stale() and flags & STALE == 0:
@@ -378,16 +397,7 @@ class Scripts:
         denied = refusal_in_script(engine, running.caller, command, argv, True)
         if denied is not None:
             return b"-" + denied + b"\r\n"
-        if flags & WRITE:
-            running.wrote = True
-        if running.replication == REPLICATE_ALL:
-            engine.call(client, command, argv)
-        else:
-            engine.call_for(client, command, argv, running.replication)
-        out = client.reply.out
-        reply = out.getvalue()
-        out.truncate(0)
-        return reply
+        return b""
 
     def spelled(self, message: bytes) -> bytes:
         """An error text in the words of the server that we answer as."""
