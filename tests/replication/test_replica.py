@@ -193,6 +193,7 @@ def test_failover_hands_the_role_over(nodes: Nodes, kind: str) -> None:
     replica = nodes.start(kind)
     replica.follow(primary)
     write_some(primary, "a")
+    wait_until(lambda: b"state=online" in primary.info()[b"slave0"], 20, "the replica's first word")
     assert primary.call("FAILOVER", "TO", "127.0.0.1", str(replica.server.port)) == b"OK"
     wait_until(lambda: replica.info()[b"role"] == b"master", 20, "the new primary")
     primary.await_link()

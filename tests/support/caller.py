@@ -9,6 +9,7 @@ from gossamer.base.limits import Limits
 from gossamer.base.rng import Random64
 from gossamer.commands.session import Session
 from gossamer.commands.table import Command
+from gossamer.datatypes.packed_content import all_items
 from gossamer.datatypes.value import Value
 from gossamer.keyspace.events import NOTIFY_ALL, NOTIFY_NEW, KeyspaceListener
 from gossamer.keyspace.keyspace import Keyspace
@@ -116,5 +117,5 @@ class Caller:
 def elements_of(value: Value) -> list[bytes]:
     """The members of a large set, or field and value of a large hash joined."""
     table = value.table  # type: ignore[attr-defined]
-    flat: list[bytes] = table.items()
+    flat: list[bytes] = all_items(table)
     return [flat[i] + b"\0" + flat[i + 1] for i in range(0, len(flat), 2)]

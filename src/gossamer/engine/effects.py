@@ -11,6 +11,7 @@ from mypy_extensions import i64
 from gossamer.engine.doors import WriteFeed
 
 HEARERS_SHIFT: Final = 40  # above the database: which kinds of feed hear of it; 0: all
+DATABASE_MASK: Final = 0xFFFFFFFFFF
 
 
 def tell(
@@ -43,5 +44,5 @@ def effects_for(
         hearers: i64 = db_index >> HEARERS_SHIFT if db_index >= 0 else 0
         if hearers == 0 or hearers & feed:
             own.append(effects[i])
-            own_databases.append(db_index if db_index < 0 else db_index & ((i64(1) << HEARERS_SHIFT) - 1))
+            own_databases.append(db_index if db_index < 0 else db_index & DATABASE_MASK)
     return own, own_databases
