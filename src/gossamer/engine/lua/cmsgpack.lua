@@ -1,10 +1,10 @@
 -- The library `cmsgpack`: values <-> MessagePack, with the rules of the library of that name that Redis has.
 -- A table whose keys are 1..n is an array, any other a map. Tables deeper than 16 become nil.
 
-local byte, char, concat, floor, format, sub =
-  string.byte, string.char, table.concat, math.floor, string.format, string.sub
-local error, frexp, ldexp, next, pcall, select, tostring, type, unpack_values =
-  error, math.frexp, math.ldexp, next, pcall, select, tostring, type, unpack
+local byte, ceil, char, concat, floor, format, sub =
+  string.byte, math.ceil, string.char, table.concat, math.floor, string.format, string.sub
+local error, frexp, ldexp, next, pcall, select, tonumber, tostring, type, unpack_values =
+  error, math.frexp, math.ldexp, next, pcall, select, tonumber, tostring, type, unpack
 
 local NESTED_MAX = 16
 
@@ -364,14 +364,23 @@ function read(data, at, depth)
   error(BAD, 0)
 end
 
-local function text_argument(value, name)
+local function text_argument(name, count, value)
   if type(value) == "number" then
     return tostring(value)
   elseif type(value) ~= "string" then
-    local got = value == nil and "no value" or type(value)
+    local got = count == 0 and "no value" or type(value)
     error(format("bad argument #1 to '%s' (string expected, got %s)", name, got), 3)
   end
   return value
+end
+
+local function integer_argument(name, place, count, value)
+  local number = tonumber(value)
+  if not number then
+    local got = count < place and "no value" or type(value)
+    error(format("bad argument #%d to '%s' (number expected, got %s)", place, name, got), 3)
+  end
+  return number < 0 and ceil(number) or floor(number)
 end
 
 local RESULTS_MAX = 7000 -- before the stack ends
@@ -400,16 +409,21 @@ local function unpack_some(data, limit, offset, wants_offset, level)
   return unpack_values(results, 1, count)
 end
 
-function cmsgpack.unpack(data)
-  return unpack_some(text_argument(data, "unpack"), 0, 0, false, 3)
+function cmsgpack.unpack(...)
+  return unpack_some(text_argument("unpack", select("#", ...), ...), 0, 0, false, 3)
 end
 
-function cmsgpack.unpack_one(data, offset)
-  return unpack_some(text_argument(data, "unpack_one"), 1, offset or 0, true, 3)
+function cmsgpack.unpack_one(...)
+  local count, data, offset = select("#", ...), ...
+  offset = offset == nil and 0 or integer_argument("unpack_one", 2, count, offset)
+  return unpack_some(text_argument("unpack_one", count, data), 1, offset, true, 3)
 end
 
-function cmsgpack.unpack_limit(data, limit, offset)
-  return unpack_some(text_argument(data, "unpack_limit"), limit, offset or 0, true, 3)
+function cmsgpack.unpack_limit(...)
+  local count, data, limit, offset = select("#", ...), ...
+  limit = integer_argument("unpack_limit", 2, count, limit)
+  offset = offset == nil and 0 or integer_argument("unpack_limit", 3, count, offset)
+  return unpack_some(text_argument("unpack_limit", count, data), limit, offset, true, 3)
 end
 
 return cmsgpack
