@@ -22,8 +22,7 @@ INPUTS ?= 1000000
 EXAMPLES ?= 1000
 STATES ?= 100000
 CYCLES ?= 200
-RUNS ?= 20
-RUNS ?= 100
+RUNS ?=
 SECONDS ?= 20
 PARALLEL ?= 2
 SEQUENCES ?= 300
@@ -37,7 +36,7 @@ WANTED := $(STAMPS)/wanted-$(shell echo '$(GOSSAMER_COMPILE) $(GOSSAMER_CFLAGS) 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help setup up down test check format fuzz payloads conformance campaign crash replication sentinels kill chaos bench clean distclean
+.PHONY: help setup up down test check format fuzz payloads conformance campaign crash replication sentinels kill chaos failovers bench clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -118,10 +117,10 @@ kill: setup $(STAMPS)/test-tools ## kill -9 a server under load, look for acknow
 	@PYTHONPATH=tests $(BIN)/python -m support.kill_cycles --cycles $(CYCLES) $(ARGS)
 
 chaos: setup $(STAMPS)/test-tools ## trees of Gossamer, Redis and Valkey under load, cuts and kills; RUNS=... SECONDS=... PARALLEL=... ARGS="--seed 1"
-	@PYTHONPATH=tests $(BIN)/python -m support.chaos --runs $(RUNS) --seconds $(SECONDS) --parallel $(PARALLEL) $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m support.chaos --runs $(or $(RUNS),100) --seconds $(SECONDS) --parallel $(PARALLEL) $(ARGS)
 
 failovers: setup $(STAMPS)/test-tools ## time failovers of our Sentinels and of redis-sentinel side by side; RUNS=... ARGS="--server valkey-server"
-	@PYTHONPATH=tests $(BIN)/python -m support.failover_times --runs $(RUNS) $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m support.failover_times --runs $(or $(RUNS),20) $(ARGS)
 
 bench: setup $(STAMPS)/test-tools ## compare speed and memory with redis-server; ARGS="--quick" for a first look
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
