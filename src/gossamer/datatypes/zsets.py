@@ -408,7 +408,10 @@ def in_order(score_of: dict[bytes, float]) -> tuple[list[bytes], list[float]]:
         end: i64 = start + 1
         while end < size and scores[end] == score:
             end += 1
-        if end - start > 1:
+        if end - start == 2 and score != 0.0:  # the commonest, in less time
+            if members[start + 1] < members[start]:
+                members[start], members[start + 1] = members[start + 1], members[start]
+        elif end - start > 1:
             members[start:end] = sorted(members[start:end])
             if score == 0.0:  # of either sign
                 scores[start:end] = [score_of[member] for member in members[start:end]]

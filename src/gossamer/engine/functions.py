@@ -261,7 +261,7 @@ class Functions:
         scripts = self.scripts
         scripts.begin(caller, argv, name, function.flags, True)
         try:
-            self.world().run_registered(function.callback, name, keys_count, argv[3:], caller.reply)
+            self.world().run_registered(function.callback, name, keys_count, argv, caller.reply)
         finally:
             if scripts.end():
                 self.world().watch_again()

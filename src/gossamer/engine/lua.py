@@ -22,6 +22,8 @@ from gossamer.resp.writer import ReplyWriter
 MEMORY_MAX_BYTES: Final = 1 << 30  # of a runtime: a script beyond it ends with an error
 RESERVE_BYTES: Final = 64 << 20  # beyond it, for what the host hands over
 LARGE_BYTES: Final = 1 << 20  # a reply this long is handed over only where it has room
+FIRST_WORD: Final = 3  # of a command that runs a script: where keys and arguments begin
+FEW: Final = 2  # keys and arguments together, for which there is a quicker way
 WORDS_MAX: Final = 4000  # keys and arguments beyond are handed over as a table: Lua's stack for C holds 8000
 NO_ROOM: Final = b"-ERR not enough memory\r\n"
 WATCH_EVERY: Final = 20_000  # instructions between two looks at the clock
@@ -53,14 +55,14 @@ class ScriptError(GossamerError):
 class LuaHost:
     """What scripts ask of the server. Every method answers RESP bytes, errors included, and raises nothing."""
 
-    def call(self, *arguments: object) -> bytes | tuple[object, bool]:
-        """A command; the reply in the protocol that the script chose.
+    def call(self, *arguments: object) -> object:
+        """A command; the commonest replies as what the script sees, alone.
 
-        The commonest replies as values: beside True what the script sees, beside False the text of a status.
+        Else a tuple: the text of a status and True, or RESP in the protocol that the script chose and False.
         """
         raise NotImplementedError
 
-    def call_many(self, arguments: Any) -> bytes | tuple[object, bool]:
+    def call_many(self, arguments: Any) -> object:
         """call() with the arguments in a table of Lua's."""
         return self.call(*[arguments[i] for i in range(1, len(arguments) + 1)])
 
@@ -118,6 +120,7 @@ class LuaWorld:
             attribute_filter=deny_attributes,
             max_memory=MEMORY_MAX_BYTES + RESERVE_BYTES,
         )
+        self.used_bytes: Any = self.runtime.get_memory_used
         replies = self.runtime.execute(source_of("replies"), name=b"@gossamer")
         patterns = self.runtime.execute(source_of("patterns"), name=b"@gossamer")
         bounds = self.runtime.execute(source_of("bounds"), *patterns, name=b"@gossamer")
@@ -142,11 +145,12 @@ class LuaWorld:
             name=b"@gossamer",
         )
         self.run_script: Any = made[0]
-        self.run_function: Any = made[1]
-        self.compile_script: Any = made[2]
-        self.load_code: Any = made[3]
-        self.begin_watch: Any = made[4]
-        add_library, seal = made[5], made[6]
+        self.run_few: Any = made[1]
+        self.run_function: Any = made[2]
+        self.compile_script: Any = made[3]
+        self.load_code: Any = made[4]
+        self.begin_watch: Any = made[5]
+        add_library, seal = made[6], made[7]
         for name in LIBRARIES:
             add_library(name.encode(), self.runtime.compile(source_of(name), name=b"@gossamer"))
         seal()
@@ -168,7 +172,7 @@ class LuaWorld:
         """The byte code of a script without tail calls; None where there is no memory for it."""
         return without_tail_calls(code) if self.has_room(len(code)) else None
 
-    def has_room(self, wanted_bytes: int) -> bool:
+    def has_room(self, wanted_bytes: i64) -> bool:
         """Whether the host may put that much on Lua's stack; garbage makes way for it."""
         if self.memory_bytes() + wanted_bytes <= MEMORY_MAX_BYTES:
             return True
@@ -189,42 +193,53 @@ class LuaWorld:
                 raise ScriptError(f"Error compiling function: {text}")
             raise ScriptError(f"Error registering functions: {text}")
 
-    def run(self, script: Any, name: bytes, keys_count: i64, words: list[bytes], reply: ReplyWriter) -> None:
-        """Run a compiled script and write its result, or its error."""
-        self.guarded_run(self.run_script, script, name, keys_count, words, reply)
+    def run(self, script: Any, name: bytes, keys_count: i64, argv: list[bytes], reply: ReplyWriter) -> None:
+        """Run a compiled script and write its result, or its error. Keys and arguments begin at argv[3]."""
+        runner = self.run_few if len(argv) <= FIRST_WORD + FEW else self.run_script
+        self.guarded_run(runner, script, name, keys_count, argv, reply)
 
     def run_registered(
-        self, function: Any, name: bytes, keys_count: i64, words: list[bytes], reply: ReplyWriter
+        self, function: Any, name: bytes, keys_count: i64, argv: list[bytes], reply: ReplyWriter
     ) -> None:
         """Run a function of a library, as run() does a script."""
-        self.guarded_run(self.run_function, function, name, keys_count, words, reply)
+        self.guarded_run(self.run_function, function, name, keys_count, argv, reply)
 
     def guarded_run(
-        self, runner: Any, function: Any, name: bytes, keys_count: i64, words: list[bytes], reply: ReplyWriter
+        self, runner: Any, function: Any, name: bytes, keys_count: i64, argv: list[bytes], reply: ReplyWriter
     ) -> None:
-        wanted = 0
-        for word in words:
+        wanted: i64 = 0
+        for word in argv:
             wanted += len(word) + 64
         if not self.has_room(wanted):
             reply.raw(NO_ROOM)
             return
+        size: i64 = len(argv)
+        count: i64 = size - FIRST_WORD
+        protocol: int = int(reply.protocol)
+        result: Any
         try:
-            if len(words) > WORDS_MAX:
-                listed = self.runtime.table_from(words)
-                result: Any = runner(function, int(reply.protocol), int(-1 - keys_count), listed)
+            if count == 0:
+                result = runner(function, protocol, int(keys_count))
+            elif count == 1:
+                result = runner(function, protocol, int(keys_count), argv[3])
+            elif count == 2:
+                result = runner(function, protocol, int(keys_count), argv[3], argv[4])
+            elif count <= WORDS_MAX:
+                result = runner(function, protocol, int(keys_count), *argv[FIRST_WORD:])
             else:
-                result = runner(function, int(reply.protocol), int(keys_count), *words)
+                listed = self.runtime.table_from(argv[FIRST_WORD:])
+                result = runner(function, protocol, int(-1 - keys_count), listed)
         except self.error_type as error:  # not of the script: memory, or the C stack
             text = str(error) or "not enough memory"
             reply.error(b"ERR " + text.encode("utf-8", "replace"))
             return
-        if isinstance(result, tuple):
+        if isinstance(result, bytes):
+            reply.bulk(result)
+        elif isinstance(result, tuple):
             if len(result) == 2:
-                reply.bulk(result[0])
+                reply.raw(result[1])
             else:
                 reply.error(error_text(name, result[0], result[1], result[2]))
-        elif isinstance(result, bytes):
-            reply.raw(result)
         elif result is None:
             reply.null()
         else:
@@ -234,9 +249,9 @@ class LuaWorld:
         """After a script that was ended: look at the clock as before."""
         self.begin_watch(WATCH_EVERY)
 
-    def memory_bytes(self) -> int:
-        used: int | None = self.runtime.get_memory_used()
-        return used or 0
+    def memory_bytes(self) -> i64:
+        used: int = self.used_bytes()
+        return i64(used)
 
 
 def error_text(name: bytes, text: bytes, source: Any, line: Any) -> bytes:

@@ -16,8 +16,7 @@ SHA1_LENGTH: Final = 40
 def evaluate(client: Client, argv: list[bytes], read_only: bool) -> None:
     keys_count = keys_of(argv)
     scripts = client.engine.scripts
-    digest = scripts.load(argv[1], True)
-    scripts.run(client, argv, keys_count, scripts.known[digest], digest, read_only)
+    scripts.run(client, argv, keys_count, scripts.load(argv[1], True), read_only)
 
 
 def evaluate_sha(client: Client, argv: list[bytes], read_only: bool) -> None:
@@ -29,7 +28,7 @@ def evaluate_sha(client: Client, argv: list[bytes], read_only: bool) -> None:
             keys_of(argv)
         is_valkey = client.engine.personality.is_valkey
         raise CommandError(b"NOSCRIPT No matching script." if is_valkey else NO_SCRIPT)
-    scripts.run(client, argv, keys_of(argv), script, digest, read_only)
+    scripts.run(client, argv, keys_of(argv), script, read_only)
 
 
 def eval_command(client: Client, argv: list[bytes]) -> None:
@@ -53,7 +52,7 @@ def evalsha_ro(client: Client, argv: list[bytes]) -> None:
 
 
 def script_load(client: Client, argv: list[bytes]) -> None:
-    client.reply.bulk(client.engine.scripts.load(argv[2], False))
+    client.reply.bulk(client.engine.scripts.load(argv[2], False).digest)
 
 
 def script_exists(client: Client, argv: list[bytes]) -> None:

@@ -57,7 +57,7 @@ CACHED_BY_EVAL_MAX: Final = 500  # since Valkey 8: of scripts that EVAL brought,
 BULK_MARK: Final = 36
 INTEGER_MARK: Final = 58
 STATUS_MARK: Final = 43
-_NULL: Final = (False, True)
+LINE_END: Final = 13
 
 NO_COMMAND: Final = b"-ERR Please specify at least one argument for this redis lib call\r\n"
 BAD_ARGUMENTS: Final = b"-ERR Lua redis lib command arguments must be strings or integers\r\n"
@@ -93,8 +93,9 @@ BUSY_FUNCTION: Final = (
 class Script:
     """A script that was compiled."""
 
-    def __init__(self, body: bytes, function: Any, flags: i64, from_eval: bool) -> None:
+    def __init__(self, body: bytes, digest: bytes, function: Any, flags: i64, from_eval: bool) -> None:
         self.body: bytes = body
+        self.digest: bytes = digest  # SHA-1 in lower case
         self.function: Any = function
         self.flags: i64 = flags
         self.from_eval: bool = from_eval
@@ -144,15 +145,15 @@ class EngineLuaHost(LuaHost):
     def register(self, name: bytes, callback: object, description: object, flags: bytes) -> bytes | None:
         return self.registrar.register(name, callback, description, flags)
 
-    def call(self, *arguments: object) -> bytes | tuple[object, bool]:
+    def call(self, *arguments: object) -> object:
         try:
             reply = self.scripts.call(arguments)
             if len(reply) > LARGE_BYTES and self.world is not None and not self.world.has_room(len(reply)):
-                return NO_ROOM
+                return NO_ROOM, False
             return plain_value(reply)
         except Exception as bug:
             self.scripts.engine.hooks.log_bug("redis.call", bug)
-            return b"-ERR internal error in a command called from script\r\n"
+            return b"-ERR internal error in a command called from script\r\n", False
 
     def check_acl(self, *arguments: object) -> bytes:
         try:
@@ -200,7 +201,7 @@ class Scripts:
     def __init__(self, engine: Engine) -> None:
         self.engine: Engine = engine
         self.known: dict[bytes, Script] = {}  # by SHA-1 in lower case, the oldest first
-        self.digests: dict[bytes, bytes] = {}  # body -> SHA-1 of those that are known
+        self.by_body: dict[bytes, Script] = {}  # the same
         self.from_eval: i64 = 0  # how many of them EVAL brought
         self.cached_bytes: i64 = 0
         self.evicted: i64 = 0
@@ -226,15 +227,14 @@ class Scripts:
 
     # -- the cache ----------------------------------------------------------------------------------------
 
-    def load(self, body: bytes, from_eval: bool) -> bytes:
-        """Compile a script and keep it; its SHA-1. Raises CommandError."""
-        known = self.digests.get(body)
-        if known is not None:
-            script = self.known[known]
+    def load(self, body: bytes, from_eval: bool) -> Script:
+        """Compile a script and keep it. Raises CommandError."""
+        script = self.by_body.get(body)
+        if script is not None:
             if script.from_eval and not from_eval:
                 script.from_eval = False  # SCRIPT LOAD keeps it for good
                 self.from_eval -= 1
-            return known
+            return script
         flags, text = read_first_line(body)
         try:
             function = self.world().compile(text)
@@ -243,13 +243,13 @@ class Scripts:
             raise CommandError(message.encode("utf-8", "replace")) from None
         if from_eval and self.engine.limits.compat >= 80:
             self.make_room()
-        digest = sha1_of(body)
-        self.digests[body] = digest
-        self.known[digest] = Script(body, function, flags, from_eval)
+        script = Script(body, sha1_of(body), function, flags, from_eval)
+        self.by_body[body] = script
+        self.known[script.digest] = script
         self.cached_bytes += len(body)
         if from_eval:
             self.from_eval += 1
-        return digest
+        return script
 
     def make_room(self) -> None:
         """Forget the oldest script that EVAL brought, where there are many."""
@@ -261,13 +261,13 @@ class Scripts:
                 self.from_eval -= 1
                 self.evicted += 1
                 del self.known[digest]
-                del self.digests[script.body]
+                del self.by_body[script.body]
                 return
 
     def flush(self) -> None:
         """SCRIPT FLUSH: forget every script, and the runtime with what they left in it."""
         self.known = {}
-        self.digests = {}
+        self.by_body = {}
         self.from_eval = 0
         self.cached_bytes = 0
 
@@ -279,16 +279,15 @@ class Scripts:
         argv: list[bytes],
         keys_count: i64,
         script: Script,
-        digest: bytes,
         read_only: bool,
     ) -> None:
         """Run a script for a client and write its reply. argv: the command, whose keys begin at argv[3]."""
         if read_only and script.flags & (COMPATIBLE | NO_WRITES) == 0:
             raise CommandError(WRITES_IN_RO)
         flags = script.flags | NO_WRITES if read_only else script.flags
-        self.begin(caller, argv, digest, flags, False)
+        self.begin(caller, argv, script.digest, flags, False)
         try:
-            self.world().run(script.function, digest, keys_count, argv[3:], caller.reply)
+            self.world().run(script.function, script.digest, keys_count, argv, caller.reply)
         finally:
             if self.end():
                 self.world().watch_again()
@@ -350,7 +349,9 @@ class Scripts:
         if running is None:
             return NOT_ALLOWED
         engine = self.engine
-        command = engine.find_command(argv)
+        command = engine.name_cache.get(argv[0])
+        if command is None:
+            command = engine.find_command(argv)
         if command is None or command.function is None:
             return self.spelled(UNKNOWN_COMMAND)
         refusal = self.refusal_of(running, command, argv)
@@ -463,19 +464,21 @@ class Scripts:
         running.killed = True
 
 
-def plain_value(reply: bytes) -> bytes | tuple[object, bool]:
-    """A bulk string, an integer, a null or a status as LuaHost.call says; any other reply as it is."""
+def plain_value(reply: bytes) -> object:
+    """A bulk string, an integer, a null or a status as LuaHost.call says; any other reply with False."""
     mark: i64 = reply[0]
     if mark == BULK_MARK:
-        end = reply.find(b"\r\n")
-        if end == len(reply) - 2:
-            return _NULL
-        return reply[end + 2 : -2], True
+        begin: i64 = 2
+        while i64(reply[begin]) != LINE_END:
+            begin += 1
+        if begin + 2 == len(reply):
+            return False
+        return reply[begin + 2 : -2]
     if mark == INTEGER_MARK:
-        return int(reply[1:-2]), True
+        return int(reply[1:-2])
     if mark == STATUS_MARK:
-        return reply[1:-2], False
-    return reply
+        return reply[1:-2], True
+    return reply, False
 
 
 def keys_of(argv: list[bytes]) -> i64:
