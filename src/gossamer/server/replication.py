@@ -135,6 +135,8 @@ class Replication(TransferDoor):
         persistence.when_loaded.append(self.begin)
         for name in ("replica-read-only", "replica-serve-stale-data"):
             engine.config.on_change(name, self.link.judge)
+        for name in ("min-replicas-to-write", "min-replicas-max-lag"):
+            engine.config.on_change(name, self.primary.judge_writes)
 
     # -- where we stand -----------------------------------------------------------------------------------
 
