@@ -117,6 +117,19 @@ def test_a_subscription_that_hears_nothing_is_made_anew() -> None:
     assert bench.primary.link.messages is not None
 
 
+def test_a_subscription_that_is_refused_is_tried_again_and_an_older_error_is_not_its_own() -> None:
+    bench = Bench()
+    bench.pass_ms(1200)
+    messages = bench.primary.link.messages
+    assert messages is not None
+    bench.machine.on_message(messages, ErrorReply(b"NOPERM no SETNAME for you"), bench.now)
+    assert not bench.primary.link.disconnected
+    bench.machine.on_message(messages, ErrorReply(b"NOAUTH Authentication required."), bench.now)
+    assert bench.primary.link.disconnected and messages in bench.door.closed
+    bench.pass_ms(1100)
+    assert not bench.primary.link.disconnected and bench.primary.link.messages is not messages
+
+
 def test_a_jump_of_the_clock_is_tilt_and_nothing_is_decided_in_it() -> None:
     for jump_ms in (2100, -1):
         bench = Bench(quorum=1)

@@ -139,6 +139,7 @@ class Connection:
         self.instance: Instance = instance
         self.purpose: int = purpose
         self.opened_ms: int = opened_ms
+        self.greetings: int = 0  # on the messages connection: answers that come before what was published
         self.handle: object | None = None
 
 

@@ -115,6 +115,7 @@ def open_messages(core: SentinelCore, instance: Instance) -> None:
     link.last_message_ms = core.now_ms
     argvs = greeting(core, instance, MESSAGES)
     argvs.append([mapped(instance, b"SUBSCRIBE"), HELLO_CHANNEL])
+    connection.greetings = len(argvs)
     for argv in argvs:
         if not core.door.send(connection, argv, Request(REQUEST_IGNORED, instance)):
             close(core, connection)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gossamer.resp.reply_reader import ErrorReply
 from gossamer.sentinel import failover, hello, links, monitoring, roles, server_info, voting
 from gossamer.sentinel.core import SentinelCore
 from gossamer.sentinel.doors import LOG_WARNING, Reply, SentinelDoor
@@ -142,7 +143,13 @@ class Sentinel(SentinelCore):
     def on_message(self, connection: Connection, value: Reply, now_ms: int) -> None:
         """Something arrived on the messages connection: a reply to what was said there, or a message."""
         self.now_ms = now_ms
-        if connection.link.messages is not connection or not isinstance(value, list):
+        if connection.link.messages is not connection:
+            return
+        if connection.greetings > 0:
+            connection.greetings -= 1
+            if connection.greetings == 0 and isinstance(value, ErrorReply):
+                links.close(self, connection)  # the last of them is the subscription: it is tried again
+        if not isinstance(value, list):
             return
         connection.link.last_message_ms = now_ms
         if len(value) == 3 and value[0] == b"message" and value[1] == HELLO_CHANNEL:
