@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from gossamer.engine.client import ClientDoor
 from gossamer.engine.engine import Engine
 from gossamer.replication.backlog import Backlog
+from gossamer.replication.incoming_stream import IncomingStream
 from gossamer.replication.primary import Primary
 from gossamer.replication.primary_link import PrimaryLink
 from gossamer.replication.stream import Stream
@@ -118,10 +120,7 @@ def expires_by_itself(original: Any) -> Any:
 def hides_from_the_stream(original: Any) -> Any:
     """The stream of the primary does not find what is due."""
 
-    def apply(self: PrimaryLink, data: bytes) -> None:
-        class Stubborn:
-            pass
-
+    def apply(self: IncomingStream, data: bytes) -> None:
         state = self.engine.state
         client = self.client
         assert client is not None
@@ -145,7 +144,7 @@ def hides_from_the_stream(original: Any) -> Any:
 
 
 def acknowledges_what_it_read(self: PrimaryLink) -> None:
-    offset = self.primary.stream.offset() - self.forwarded + self.fed_bytes + 1
+    offset = self.incoming.read_offset() + 1
     self.door.send(b"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$%d\r\n%d\r\n" % (len(b"%d" % offset), offset))
 
 
@@ -165,21 +164,21 @@ def keeps_its_history(self: PrimaryLink) -> None:
 def counts_within_transactions(original: Any) -> Any:
     """The offset moves past MULTI before EXEC has come."""
 
-    def forget_connection(self: PrimaryLink) -> None:
+    def end(self: IncomingStream) -> None:
         client = self.client
         if client is not None and client.queued is not None:
             self.applied = self.fed_bytes - self.parser.buffered_bytes()
         original(self)
 
-    return forget_connection
+    return end
 
 
 def forgets_the_database(original: Any) -> Any:
-    def begin_stream(self: PrimaryLink) -> None:
+    def begin(self: IncomingStream, address: bytes, door: ClientDoor) -> None:
         self.database = 0
-        original(self)
+        original(self, address, door)
 
-    return begin_stream
+    return begin
 
 
 def asks_for_the_last_byte_again(original: Any) -> Any:
@@ -233,14 +232,14 @@ VARIANTS: Final[dict[str, list[Patch]]] = {
     "what is written during the snapshot is lost": [(Primary, "put_online", starts_the_stream_too_late)],
     "a replica tells of its own what it is told": [(Primary, "become_replica", propagates_as_a_replica)],
     "a replica expires keys by itself": [(Engine, "become_replica", expires_by_itself)],
-    "the stream does not find what is due": [(PrimaryLink, "apply", hides_from_the_stream)],
+    "the stream does not find what is due": [(IncomingStream, "apply", hides_from_the_stream)],
     "acknowledges what it has not run": [(PrimaryLink, "acknowledge", instead(acknowledges_what_it_read))],
     "asks to go on from a half loaded data set": [
         (PrimaryLink, "hear_header", knows_a_history_too_early),
         (PrimaryLink, "drop_history", instead(keeps_its_history)),
     ],
-    "the offset moves within a transaction": [(PrimaryLink, "forget_connection", counts_within_transactions)],
-    "forgets the selected database over a cut": [(PrimaryLink, "begin_stream", forgets_the_database)],
+    "the offset moves within a transaction": [(IncomingStream, "end", counts_within_transactions)],
+    "forgets the selected database over a cut": [(IncomingStream, "begin", forgets_the_database)],
     "asks for bytes that it has": [(PrimaryLink, "ask", asks_for_the_last_byte_again)],
     "does not take a new id": [(PrimaryLink, "go_on", keeps_the_old_id)],
     "keeps its replicas over a change of history": [(Primary, "disconnect_replicas", instead(keeps_its_replicas))],

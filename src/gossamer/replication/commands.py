@@ -141,7 +141,7 @@ def replconf(client: Client, argv: list[bytes]) -> None:
             return
         if name == b"getack":
             link = primary.link
-            if link is not None and client is link.client:
+            if link is not None and client is link.incoming.client:
                 link.acknowledge()
             return
         configure(primary, client, name, value)

@@ -1,11 +1,10 @@
 """A replica's side: the link to its primary, from the first PING to the stream of writes.
 
-Owns the states of the link (docs/design/replication.md), what is said on it, and the application of what arrives.
-Must not know sockets or files: LinkDoor connects, sends, and keeps and loads the snapshot.
+Owns the states of the link (docs/design/replication.md) and what is said on it; `incoming_stream.py` runs the writes
+that arrive. Must not know sockets or files: LinkDoor connects, sends, and keeps and loads the snapshot.
 
 Invariants: while `knows_history` this server holds exactly what the history `stream.replication_id` held at
-`stream.offset()`; what arrives enters the backlog as it came, in whole commands and whole transactions, once they
-have been run; `engine.is_replica` exactly while there is a primary to follow.
+`stream.offset()`; `engine.is_replica` exactly while there is a primary to follow.
 """
 
 from typing import Final, final
@@ -14,11 +13,11 @@ from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.errors import ProtocolError
 from gossamer.base.numbers import is_int64, to_int64
-from gossamer.engine.client import GATE_ACL, Client, ClientDoor
+from gossamer.engine.client import ClientDoor
 from gossamer.engine.engine import Engine
 from gossamer.engine.gates import GATE_READ_ONLY, GATE_STALE
+from gossamer.replication.incoming_stream import IncomingStream
 from gossamer.replication.primary import Primary
-from gossamer.resp.parser import RequestParser
 from gossamer.resp.writer import ReplyWriter
 
 NO_PRIMARY: Final = 0
@@ -44,7 +43,6 @@ ASKED_PSYNC: Final = 6
 
 LINE_MAX_BYTES: Final = 4096
 MARK_BYTES: Final = 40
-OLDEST_PAIRS: Final = 4096
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -112,8 +110,7 @@ class PrimaryLink:
         self.host: bytes = b""
         self.port: i64 = 0
         self.knows_history: bool = False  # and may ask to go on from where it stands
-        self.database: i64 = 0  # that the stream has selected
-        self.client: Client | None = None  # in whose name the stream runs
+        self.incoming: IncomingStream = IncomingStream(engine, primary.stream)
         self.asked: list[i64] = []
         self.buffer: bytes = b""  # what has arrived and is not understood yet
         self.state_since_us: i64 = 0
@@ -127,13 +124,6 @@ class PrimaryLink:
         self.taken_bytes: i64 = 0
         self.mark: bytes = b""
         self.header_seen: bool = False
-        self.parser: RequestParser = RequestParser(engine.limits)
-        self.raw: list[bytes] = []  # of the stream, since `forwarded`
-        self.fed_bytes: i64 = 0  # to the parser, since the stream began
-        self.forwarded: i64 = 0  # of these are in the backlog
-        self.applied: i64 = 0  # of these are run, transactions only as a whole
-        self.durable_pairs: list[tuple[i64, i64]] = []  # bytes fed to the AOF, and the offset that they mean
-        self.durable_offset: i64 = -1
 
     # -- who is the primary -------------------------------------------------------------------------------
 
@@ -148,7 +138,7 @@ class PrimaryLink:
             self.knows_history = True  # one's own
             self.engine.become_replica()
             self.primary.become_replica()
-            self.database = max(stream.database, 0)
+            self.incoming.database = max(stream.database, 0)
         self.enter(CONNECT)
         self.down_since_us = self.engine.now_us
         self.judge()
@@ -174,7 +164,7 @@ class PrimaryLink:
         if replication_id:
             self.primary.stream.restart(replication_id, offset)
             self.knows_history = True
-            self.database = database
+            self.incoming.database = database
         self.host = host
         self.port = port
         self.engine.become_replica()
@@ -195,8 +185,7 @@ class PrimaryLink:
 
     def selected(self) -> i64:
         """The database that the stream has selected where we stand in it."""
-        client = self.client
-        return self.database if client is None else client.db.index
+        return self.incoming.selected()
 
     # -- the connection -----------------------------------------------------------------------------------
 
@@ -242,17 +231,8 @@ class PrimaryLink:
         """What belongs to one connection only."""
         if self.state == TRANSFER or self.state == LOADING:
             self.door.drop_snapshot()
-        client = self.client
-        if client is not None:
-            self.forward()
-            self.client = None
-            self.database = client.db.index
-            client.door = ClientDoor()
-            if client.queued is not None:
-                self.engine.discard_transaction(client)
-            self.engine.free_client(client)
+        self.incoming.end()
         self.buffer = b""
-        self.raw = []
 
     # -- handshake ----------------------------------------------------------------------------------------
 
@@ -472,7 +452,7 @@ class PrimaryLink:
         stream.restart(self.coming_id, self.coming_offset)
         self.primary.keep_stream()
         self.knows_history = True
-        self.database = database
+        self.incoming.start_over(database, self.coming_offset)
         self.door.log("MASTER <-> REPLICA sync: Finished with success")
         uses_mark: bool = len(self.mark) > 0
         self.begin_stream()
@@ -488,130 +468,34 @@ class PrimaryLink:
 
     def begin_stream(self) -> None:
         """From now on every byte is a write."""
-        engine = self.engine
         rest = self.buffer
         self.buffer = b""
-        client = engine.new_client()
-        client.brings_own_data = True
-        client.authenticated = True
-        client.act_as(engine.acl.default, True)
-        client.set_gate(GATE_ACL, False)
-        client.address = self.host + b":%d" % self.port
-        client.door = LinkClientDoor(self)
-        client.db = engine.keyspace.databases[self.database]
-        client.deny_blocking = True
-        self.client = client
-        self.parser = RequestParser(engine.limits)
-        self.raw = []
-        self.fed_bytes = self.forwarded = self.applied = 0
-        self.durable_pairs = []
+        self.incoming.begin(self.host + b":%d" % self.port, LinkClientDoor(self))
         self.enter(CONNECTED)
         self.judge()
         if rest:
             self.apply(rest)
 
     def apply(self, data: bytes) -> None:
-        """Run what is complete, in order, and pass it on to our own replicas as it came."""
-        engine = self.engine
-        state = engine.state
-        parser = self.parser
-        client = self.client
-        assert client is not None
-        self.raw.append(data)
-        self.fed_bytes += len(data)
-        parser.feed(data)
-        client.last_interaction_us = engine.now_us
-        client.input_total_bytes += len(data)
-        out = client.reply.out
-        hid: bool = state.hides_expired
+        """Bytes of the stream."""
         try:
-            while True:
-                argv = parser.next()
-                if argv is None:
-                    break
-                state.hides_expired = False
-                engine.execute(client, argv)
-                state.hides_expired = hid
-                if len(out) > 0:
-                    if out[0] == 45:
-                        self.note_error(argv, out.getvalue())
-                    out.truncate(0)
-                if self.client is not client:
-                    return  # the command ended this link
-                if client.queued is None:
-                    self.applied = self.fed_bytes - parser.buffered_bytes()
-                engine.statistics.commands_processed += 1
+            self.incoming.apply(data)
         except ProtocolError as error:
             self.door.log(f"Protocol error from master: {error.reason.decode('utf-8', 'replace')}")
             self.knows_history = False
             self.break_off("it broke the protocol")
-            return
-        finally:
-            state.hides_expired = hid
-        self.forward()
-
-    def forward(self) -> None:
-        """Put into the backlog what has been run."""
-        left: i64 = self.applied - self.forwarded
-        if left <= 0:
-            return
-        self.forwarded = self.applied
-        stream = self.primary.stream
-        taken: i64 = 0
-        for piece in self.raw:
-            size: i64 = len(piece)
-            taken += 1
-            if size <= left:
-                stream.pass_on(piece)
-                left -= size
-                if left == 0:
-                    self.raw = self.raw[taken:]
-                    break
-            else:
-                stream.pass_on(piece[:left])
-                self.raw = [piece[left:]] + self.raw[taken:]
-                break
-        self.note_fed()
-
-    def note_fed(self) -> None:
-        """Remember what of the append only file means which offset, for FACK."""
-        door = self.engine.acknowledgements.door
-        if door.is_on() and len(self.durable_pairs) < OLDEST_PAIRS:
-            self.durable_pairs.append((door.fed_bytes(), self.primary.stream.offset()))
-
-    def note_error(self, argv: list[bytes], reply: bytes) -> None:
-        """The primary ran this without an error: the two data sets differ."""
-        self.engine.statistics.unexpected_error_replies += 1
-        name = argv[0].decode("utf-8", "replace")
-        text = reply[1:200].decode("utf-8", "replace").strip()
-        self.door.log(
-            f"== CRITICAL == This replica is sending an error to its master: '{text}' after processing the command "
-            f"'{name.lower()}'"
-        )
 
     def acknowledge(self) -> None:
         """REPLCONF ACK: how far we are, on the disk too since 7.2."""
         if self.state != CONNECTED:
             return
-        offset: i64 = self.primary.stream.offset() + self.applied - self.forwarded
-        words = [b"REPLCONF", b"ACK", b"%d" % offset]
-        durable = self.find_durable_offset()
+        words = [b"REPLCONF", b"ACK", b"%d" % self.incoming.offset()]
+        durable = self.incoming.find_durable_offset()
         if durable >= 0 and self.engine.limits.compat >= 72:
             words += [b"FACK", b"%d" % durable]
         writer = ReplyWriter()
         writer.bulk_array(words)
         self.door.send(writer.out.getvalue())
-
-    def find_durable_offset(self) -> i64:
-        """The offset up to which the append only file on the disk has the stream; -1 without such a file."""
-        door = self.engine.acknowledgements.door
-        durable: i64 = door.durable_bytes()
-        if not door.is_on() or durable < 0:
-            return -1
-        pairs = self.durable_pairs
-        while pairs and pairs[0][0] <= durable:
-            self.durable_offset = pairs.pop(0)[1]
-        return self.durable_offset
 
     # -- time ---------------------------------------------------------------------------------------------
 
@@ -664,7 +548,7 @@ class PrimaryLink:
         facts[b"master_link_status"] = b"up" if up else b"down"
         facts[b"master_last_io_seconds_ago"] = (now_us - self.heard_us) // 1_000_000 if up else -1
         facts[b"master_sync_in_progress"] = 1 if syncing else 0
-        facts[b"slave_read_repl_offset"] = offset - self.forwarded + self.fed_bytes if up else offset
+        facts[b"slave_read_repl_offset"] = self.incoming.read_offset() if up else offset
         facts[b"slave_repl_offset"] = offset
         if syncing:
             total = max(self.snapshot_bytes, 0)
