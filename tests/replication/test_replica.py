@@ -301,3 +301,42 @@ def test_the_word_of_an_operator_ends_the_safe_start(nodes: Nodes) -> None:
     replica.await_link()
     agree(primary, replica)
     assert replica.call("DBSIZE") == 1
+
+
+@pytest.mark.parametrize("below", ["gossamer", "redis-server"])
+def test_a_writable_replica_expires_what_only_it_has(nodes: Nodes, below: str) -> None:
+    primary, replica = nodes.start("gossamer"), nodes.start(below, "--replica-read-only", "no")
+    replica.follow(primary)
+    primary.call("SET", "of the primary", "v", "PX", "100")
+    replica.call("SET", "lasting", "v")
+    replica.call("SET", "kept", "v", "EX", "1000")
+    replica.call("SET", "written", "v", "PX", "100")
+    replica.call("SELECT", "5")
+    replica.call("RPUSH", "list", "a")
+    replica.call("PEXPIRE", "list", "150")
+    wait_until(lambda: replica.call("DBSIZE") == 0, 20, "the list to expire")
+    replica.call("SELECT", "0")
+    wait_until(lambda: replica.call("DBSIZE") == 2, 20, "the key to expire, and that of the primary with it")
+    assert replica.info("stats")[b"slave_expires_tracked_keys"] == b"1"
+    assert replica.call("EXISTS", "lasting", "kept") == 2
+    replica.call("PERSIST", "kept")
+    wait_until(lambda: replica.info("stats")[b"slave_expires_tracked_keys"] == b"0", 20, "it to be forgotten")
+
+
+def test_what_the_primary_writes_is_its_own_again(nodes: Nodes) -> None:
+    primary, replica = nodes.start("gossamer"), nodes.start("gossamer", "--replica-read-only", "no")
+    replica.follow(primary)
+    replica.call("SET", "k", "mine", "EX", "1000")
+    assert replica.info("stats")[b"slave_expires_tracked_keys"] == b"1"
+    primary.call("SET", "k", "its own", "EX", "1000")
+    wait_until(lambda: replica.call("GET", "k") == b"its own", 20, "the write")
+    assert replica.info("stats")[b"slave_expires_tracked_keys"] == b"0"
+
+
+def test_a_replica_that_becomes_a_primary_or_gets_another_data_set_tracks_nothing(nodes: Nodes) -> None:
+    primary, replica = nodes.start("gossamer"), nodes.start("gossamer", "--replica-read-only", "no")
+    replica.follow(primary)
+    replica.call("SET", "k", "mine", "EX", "1000")
+    replica.call("REPLICAOF", "NO", "ONE")
+    assert replica.info("stats")[b"slave_expires_tracked_keys"] == b"0"
+    assert 990 < int(str(replica.call("TTL", "k"))) <= 1000

@@ -70,6 +70,7 @@ from gossamer.engine.statistics import Statistics, record_latency
 from gossamer.engine.tracking import Tracking
 from gossamer.engine.watches import Watches
 from gossamer.keyspace.keyspace import Keyspace
+from gossamer.keyspace.own_expiry import OwnExpiringKeys
 from gossamer.keyspace.state import KeyspaceState
 from gossamer.resp.errors import (
     FORCED_UNBLOCK,
@@ -91,6 +92,8 @@ class Engine:
         self.limits: Limits = limits
         self.config: Config = Config(int(limits.compat))  # the defaults, until a server brings its own
         self.keyspace: Keyspace = Keyspace(KeyspaceState(limits, rng, KeyspaceEvents(self)), databases)
+        self.own_expiring: OwnExpiringKeys = OwnExpiringKeys(self.keyspace, clock)
+        self.notes_own_keys: bool = False  # a replica that clients may write to
         self.state: KeyspaceState = self.keyspace.state
         self.state.set_time(self.now_us // 1000)
         self.commands: dict[bytes, Command] = {}
@@ -192,6 +195,7 @@ class Engine:
         """This server decides itself."""
         self.is_replica = False
         self.state.expires_now = True
+        self.own_expiring.forget()
 
     def lacks_replicas(self) -> bool:
         """Whether writes are refused by min-replicas-to-write."""

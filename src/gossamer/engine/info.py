@@ -101,6 +101,7 @@ class EngineFacts(InfoSource):
         facts[b"instantaneous_output_kbps"] = ratio(statistics.output.rate(), 1024)
         facts[b"rejected_connections"] = statistics.connections_rejected
         facts[b"expired_keys"] = state.expired_keys
+        facts[b"slave_expires_tracked_keys"] = engine.own_expiring.count()
         if state.expired_fields > 0:
             name = b"expired_fields" if engine.personality.is_valkey else b"expired_subkeys"
             facts[name] = state.expired_fields

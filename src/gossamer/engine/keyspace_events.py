@@ -27,6 +27,8 @@ class KeyspaceEvents(KeyspaceListener):
         self.engine.pubsub.keyspace_event(self.engine.state.notify_mask, event, key, db_index)
 
     def on_modified(self, key: bytes, db_index: i64) -> None:
+        if self.engine.notes_own_keys:
+            self.note_writer(key, db_index)
         if self.engine.watches.count != 0:
             self.engine.watches.touch(key, db_index)
         if self.engine.tracking.active:
@@ -35,12 +37,20 @@ class KeyspaceEvents(KeyspaceListener):
             self.engine.blocking.note_modified(key, db_index)
 
     def on_overwritten(self, key: bytes, db_index: i64) -> None:
+        if self.engine.notes_own_keys:
+            self.note_writer(key, db_index)
         if self.engine.watches.count != 0:
             self.engine.watches.touch(key, db_index)
         if self.engine.tracking.active:
             self.engine.tracking.invalidate(key)
         if self.engine.blocking.waiting_keys != 0:
             self.engine.blocking.note_overwritten(key, db_index)
+
+    def note_writer(self, key: bytes, db_index: i64) -> None:
+        """Which keys only this replica has, so that it expires them itself."""
+        running = self.engine.running
+        if running is not None:
+            self.engine.own_expiring.note(key, db_index, not running.brings_own_data)
 
     def on_removed_by_server(self, key: bytes, db_index: i64, evicted: bool) -> None:
         if self.engine.feeds:

@@ -438,6 +438,7 @@ class PrimaryLink:
     def drop_history(self) -> None:
         """The data set is about to be replaced: nobody can go on from what was."""
         self.primary.abandon_stream()
+        self.engine.own_expiring.forget()
 
     def snapshot_loaded(self, well: bool, database: i64) -> None:
         """The data set is that of the snapshot, and `database` what its stream has selected; or it is empty."""
@@ -529,6 +530,7 @@ class PrimaryLink:
         config = engine.config
         is_replica: bool = self.state != NO_PRIMARY
         engine.set_gate(GATE_READ_ONLY, is_replica and config.flag("replica-read-only"))
+        engine.notes_own_keys = is_replica and not config.flag("replica-read-only")
         stale: bool = is_replica and self.state != CONNECTED and not config.flag("replica-serve-stale-data")
         engine.set_gate(GATE_STALE, stale)
 

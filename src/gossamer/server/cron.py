@@ -74,6 +74,8 @@ class Cron:
             now_us: i64 = clock.now_us()
             self.engine.latency.note(b"expire-cycle", (now_us - started_us) // 1000, now_us // 1_000_000)
             return next_ms
+        if self.engine.active_expire and self.engine.is_replica:
+            self.engine.own_expiring.sweep()
         return 100
 
     def tick(self) -> int:
