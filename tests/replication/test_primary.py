@@ -160,7 +160,7 @@ def test_every_offset_of_the_backlog_can_be_gone_on_from_and_no_other(house: Hou
             assert replica.state in (WAIT_START, WAIT_END)
         house.engine.free_client(client)
         house.transfers.running = False
-    assert house.primary.partial == end + 1
+    assert house.engine.statistics.sync_partial == end + 1
 
 
 def test_an_unknown_history_is_never_gone_on_from(house: House) -> None:
@@ -168,7 +168,7 @@ def test_an_unknown_history_is_never_gone_on_from(house: House) -> None:
     house.tell(10)
     client = house.client()
     house.primary.synchronize(client, b"ff" * 20, 5, True)
-    assert house.primary.partial == 0 and house.primary.partial_refused == 1
+    assert house.engine.statistics.sync_partial == 0 and house.engine.statistics.sync_partial_refused == 1
 
 
 def test_a_failed_snapshot_ends_the_attempt(house: House) -> None:
@@ -260,3 +260,22 @@ def test_replicas_of_different_versions_share_no_snapshot(house: House) -> None:
     house.primary.each_second()
     assert [replica.version for replica in house.transfers.started[-1][0]] == [9]
     assert house.primary.replica_of(new).state == WAIT_START
+
+
+def test_what_lagging_replicas_hold_is_told_and_statistics_begin_anew(house: House) -> None:
+    house.synchronized()
+    backlog = house.primary.stream.backlog
+    assert backlog is not None
+    house.tell(10)
+    backlog.size_bytes = 100
+    held = int(house.primary.stream.offset() - backlog.first + 1)
+    assert held > 100
+    facts: dict[bytes, bytes | int] = {}
+    house.primary.add_facts(facts)
+    assert facts[b"mem_total_replication_buffers"] == held
+    assert facts[b"mem_clients_slaves"] == held - 100
+    assert facts[b"mem_replication_backlog"] == 100
+    assert facts[b"sync_full"] == 1
+    house.engine.statistics.reset()
+    house.primary.add_facts(facts)
+    assert facts[b"sync_full"] == 0

@@ -377,4 +377,4 @@ class Run:
             places = [(n.number, n.place()[0][:8], n.place()[1], int(n.link.state)) for n in world.nodes]
             self.violate("healing", f"no agreement: {places}")
         for node in world.nodes:
-            world.count("partial synchronisations", int(node.primary.partial))
+            world.count("partial synchronisations", int(node.engine.statistics.sync_partial))

@@ -105,6 +105,9 @@ class Statistics:
         self.query_buffer_limit_disconnections: i64 = 0
         self.output_buffer_limit_disconnections: i64 = 0
         self.unexpected_error_replies: i64 = 0  # a replica's, to what its primary ran
+        self.sync_full: i64 = 0  # synchronisations that replicas were given
+        self.sync_partial: i64 = 0
+        self.sync_partial_refused: i64 = 0
         self.reads_processed: i64 = 0
         self.writes_processed: i64 = 0
         self.evicted_clients: i64 = 0

@@ -117,9 +117,6 @@ class Primary(ReplicationDoor):
         self.without_replicas_since_us: i64 = 0
         self.acknowledgement_wanted: bool = False
         self.versions: SnapshotVersions = SnapshotVersions()
-        self.full: i64 = 0  # synchronisations, since the start
-        self.partial: i64 = 0
-        self.partial_refused: i64 = 0
         self.seconds: i64 = 0
         self.link: PrimaryLink | None = None  # the other side of this server
         self.failover: Failover = Failover(self)
@@ -220,8 +217,8 @@ class Primary(ReplicationDoor):
         if by_psync and self.go_on(replica, replication_id, offset):
             return
         if by_psync and replication_id != b"?":
-            self.partial_refused += 1
-        self.full += 1
+            self.engine.statistics.sync_partial_refused += 1
+        self.engine.statistics.sync_full += 1
         self.open_stream()
         replica.state = WAIT_START
         configured = self.engine.config.number("rdb-version")
@@ -241,7 +238,7 @@ class Primary(ReplicationDoor):
         if not backlog.holds(offset):
             self.door.log(f"Unable to partial resync with replica {replica.label()} for lack of backlog")
             return False
-        self.partial += 1
+        self.engine.statistics.sync_partial += 1
         replica.position = offset
         answer = b"+CONTINUE"
         if replica.knows_psync2:
@@ -468,13 +465,18 @@ class Primary(ReplicationDoor):
         facts[b"master_replid2"] = stream.second_id
         facts[b"master_repl_offset"] = stream.offset()
         facts[b"second_repl_offset"] = stream.second_offset
-        facts[b"sync_full"] = self.full
-        facts[b"sync_partial_ok"] = self.partial
-        facts[b"sync_partial_err"] = self.partial_refused
+        facts[b"sync_full"] = self.engine.statistics.sync_full
+        facts[b"sync_partial_ok"] = self.engine.statistics.sync_partial
+        facts[b"sync_partial_err"] = self.engine.statistics.sync_partial_refused
         if stream.backlog is not None:
             facts[b"repl_backlog_active"] = 1
             facts[b"repl_backlog_first_byte_offset"] = stream.backlog.first
-            facts[b"repl_backlog_histlen"] = stream.offset() - stream.backlog.first + 1
+            held: i64 = stream.offset() - stream.backlog.first + 1
+            facts[b"repl_backlog_histlen"] = held
+            beyond: i64 = held - stream.backlog.size_bytes if attached else 0
+            facts[b"mem_total_replication_buffers"] = held
+            facts[b"mem_clients_slaves"] = max(0, beyond)
+            facts[b"mem_replication_backlog"] = held - max(0, beyond)
 
     def describe(self, replica: Replica) -> bytes:
         lag: i64 = 0
