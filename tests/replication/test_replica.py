@@ -340,3 +340,21 @@ def test_a_replica_that_becomes_a_primary_or_gets_another_data_set_tracks_nothin
     replica.call("REPLICAOF", "NO", "ONE")
     assert replica.info("stats")[b"slave_expires_tracked_keys"] == b"0"
     assert 990 < int(str(replica.call("TTL", "k"))) <= 1000
+
+
+@pytest.mark.parametrize("above", ["gossamer", "redis-server"])
+def test_a_snapshot_for_replicas_is_a_background_save_in_info(nodes: Nodes, above: str) -> None:
+    primary, replica = nodes.start(above), nodes.start("gossamer")
+    primary.call("DEBUG", "POPULATE", "20")
+    primary.call("CONFIG", "SET", "rdb-key-save-delay", "100000")
+    assert primary.info("persistence")[b"rdb_bgsave_in_progress"] == b"0"
+    replica.call("REPLICAOF", "127.0.0.1", str(primary.server.port))
+    wait_until(
+        lambda: primary.info("persistence")[b"rdb_bgsave_in_progress"] == b"1",
+        20,
+        "the transfer to be told of",
+    )
+    replica.await_link()
+    wait_until(
+        lambda: primary.info("persistence")[b"rdb_bgsave_in_progress"] == b"0", 20, "its end to be told of"
+    )

@@ -25,7 +25,8 @@ class PersistenceFacts(InfoSource):
         persistence = self.persistence
         snapshots = persistence.snapshots
         now_s = int(persistence.engine.now_us // 1_000_000)
-        facts[b"rdb_bgsave_in_progress"] = 1 if snapshots.in_background() else 0
+        is_saving = snapshots.in_background() or persistence.transfer_runs
+        facts[b"rdb_bgsave_in_progress"] = 1 if is_saving else 0
         facts[b"rdb_last_save_time"] = int(snapshots.last_save_s)
         facts[b"rdb_last_bgsave_status"] = b"ok" if snapshots.last_background_ok else b"err"
         facts[b"rdb_last_bgsave_time_sec"] = int(snapshots.last_background_took_s)
