@@ -48,6 +48,15 @@ def test_it_keeps_its_size_and_little_more() -> None:
     assert backlog.end == 1_000_000
 
 
+def test_one_large_write_does_not_stretch_it() -> None:
+    for size, most in ((1, BLOCK_BYTES), (1 << 20, (1 << 20) + (1 << 16))):
+        backlog = Backlog(size, 0)
+        backlog.append(b"x" * 5_000_000)
+        backlog.trim(backlog.end + 1)
+        assert backlog.end == 5_000_000
+        assert size <= backlog.length() <= most
+
+
 def test_what_a_reader_still_needs_is_held_beyond_the_size() -> None:
     backlog = Backlog(10, 0)
     for _ in range(100):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -358,3 +360,125 @@ def test_a_snapshot_for_replicas_is_a_background_save_in_info(nodes: Nodes, abov
     wait_until(
         lambda: primary.info("persistence")[b"rdb_bgsave_in_progress"] == b"0", 20, "its end to be told of"
     )
+
+
+@pytest.mark.parametrize("kind", PRIMARIES)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_load_is_told_of_and_not_disturbed(nodes: Nodes, kind: str, known: bool) -> None:
+    """Beside the old data set of the same history it is an asynchronous one, as Redis calls it."""
+    primary = nodes.start(kind, "--repl-diskless-sync", "yes", "--repl-backlog-size", "16kb")
+    replica = nodes.start("gossamer", "--repl-diskless-load", "swapdb", "--key-load-delay", "500")
+    primary.call("SET", "old", "1")
+    if known:
+        replica.follow(primary)
+        replica.call("REPLICAOF", "127.0.0.1", "1")
+    else:
+        replica.call("SET", "old", "1")
+    primary.call("DEBUG", "POPULATE", "20000", "key", "200")
+    primary.call("SET", "large", "x" * 100_000)
+    name = b"async_loading" if known else b"loading"
+    replica.call("REPLICAOF", "127.0.0.1", str(primary.server.port))
+    wait_until(lambda: replica.info("persistence")[name] == b"1", 20, "the load")
+    facts = replica.info("persistence")
+    assert b"loading_loaded_bytes" in facts and b"loading_total_bytes" in facts
+    assert facts[b"loading" if known else b"async_loading"] == b"0"
+    read = str(replica.client.call("GET", "old"))
+    assert ("LOADING" in read) != known
+    assert "LOADING" in str(replica.client.call("CONFIG", "SET", "appendonly", "yes"))
+    replica.call("CONFIG", "SET", "key-load-delay", "0")
+    replica.await_link()
+    facts = replica.info("persistence")
+    assert (facts[b"loading"], facts[b"async_loading"]) == (b"0", b"0")
+    agree(primary, replica)
+
+
+def test_a_replica_that_stops_taking_a_snapshot_does_not_hold_up_the_others(nodes: Nodes) -> None:
+    primary = nodes.start(
+        "gossamer", "--repl-diskless-sync", "yes", "--repl-timeout", "2", "--rdbcompression", "no"
+    )
+    primary.call("CONFIG", "SET", "repl-diskless-sync-max-replicas", "2", "repl-diskless-sync-delay", "60")
+    primary.call("DEBUG", "POPULATE", "20000", "key", "1000")
+    with WireClient(primary.server.port) as stuck:
+        stuck.call("REPLCONF", "capa", "eof", "capa", "psync2")
+        stuck.send("PSYNC", "?", "-1")  # and never reads: the socket alone takes something
+        wait_until(lambda: b"wait_bgsave" in primary.info().get(b"slave0", b""), 20, "the stuck replica")
+        replica = nodes.start("gossamer")
+        replica.follow(primary)
+        agree(primary, replica)
+        assert primary.info()[b"connected_slaves"] == b"1"
+        assert primary.info("clients")[b"connected_clients"] == b"1"
+
+
+def attached(node: Node) -> WireClient:
+    """A replica that takes no notice of what it is sent."""
+    client = WireClient(node.server.port)
+    client.send("SYNC")
+    wait_until(lambda: b"state=online" in node.info().get(b"slave0", b""), 20, "the snapshot")
+    client.socket.settimeout(5)
+    return client
+
+
+@pytest.mark.parametrize("kind", ["gossamer", "redis-server"])
+def test_nothing_but_the_stream_goes_to_a_replica(nodes: Nodes, kind: str) -> None:
+    """Any reply would stand between its bytes: both servers close the connection, and run nothing on the keyspace."""
+    requests = (
+        ["PING"], ["GET", "k"], ["SET", "k", "1"], ["SLOWLOG", "GET"], ["XINFO", "HELP"], ["NOSUCH"], ["GET"],
+        ["MULTI"], ["SUBSCRIBE", "c"], ["REPLCONF", "listening-port", "1"], ["PUBLISH", "c", "m"],
+        ["EVAL", "redis.call('SET', 'k', '1')", "0"], ["BLPOP", "k", "0"], ["CLIENT", "REPLY", "ON"],
+    )  # fmt: skip
+    primary = nodes.start(kind, "--repl-diskless-sync", "no")
+    for request in requests:
+        with attached(primary) as replica:
+            replica.send(*request)
+            sent = b""
+            while True:
+                try:
+                    piece = replica.socket.recv(1 << 16)
+                except ConnectionResetError:
+                    break
+                if not piece:
+                    break
+                sent += piece
+        assert sent.startswith(b"$") and b"PONG" not in sent and b"-ERR" not in sent, (
+            kind,
+            request,
+            sent[-80:],
+        )
+        wait_until(lambda: primary.info()[b"connected_slaves"] == b"0", 20, "the end of the connection")
+    assert primary.call("EXISTS", "k") == 0
+    with attached(primary) as replica:
+        replica.send("REPLCONF", "ACK", "0")
+        replica.send("PSYNC", "?", "-1")
+        assert primary.call("SET", "k", "1") == b"OK"
+        wait_until(lambda: primary.info()[b"connected_slaves"] == b"1", 5, "it to stay")
+    wrong = WireClient(primary.server.port)
+    assert str(wrong.call("PSYNC", "?", "one")) == "-ERR value is not an integer or out of range\\r\\n"
+    assert wrong.call("PING").value == b"PONG"
+
+
+@pytest.mark.parametrize("diskless", ["yes", "no"])
+def test_a_snapshot_of_what_was_flushed_is_not_sent(nodes: Nodes, diskless: str) -> None:
+    primary = nodes.start("gossamer", "--repl-diskless-sync", diskless, "--rdb-key-save-delay", "100000")
+    replica = nodes.start("gossamer", "--repl-diskless-load", "swapdb")
+    primary.call("DEBUG", "POPULATE", "10000", "key", "10000")
+    replica.call("REPLICAOF", "127.0.0.1", str(primary.server.port))
+    wait_until(lambda: primary.info("persistence")[b"rdb_bgsave_in_progress"] == b"1", 20, "the snapshot")
+    primary.call("FLUSHALL")
+    replica.await_link()  # the first snapshot would take a thousand seconds
+    agree(primary, replica)
+    assert replica.call("DBSIZE") == 0
+    assert primary.info("stats")[b"sync_full"] == b"2"
+
+
+def test_a_killed_snapshot_is_noticed_though_nobody_takes_it(nodes: Nodes) -> None:
+    primary = nodes.start("gossamer", "--repl-diskless-sync", "yes", "--rdbcompression", "no")
+    primary.call("DEBUG", "POPULATE", "20000", "key", "1000")
+    with WireClient(primary.server.port) as stuck:
+        stuck.call("REPLCONF", "capa", "eof")
+        stuck.send("PSYNC", "?", "-1")
+        wait_until(lambda: b"wait_bgsave" in primary.info().get(b"slave0", b""), 20, "the stuck replica")
+        log = primary.server.log
+        wait_until(lambda: "transfer started by pid" in log.read_text(), 20, "the child")
+        os.kill(int(log.read_text().split("transfer started by pid")[1].split()[0]), signal.SIGKILL)
+        wait_until(lambda: primary.info()[b"connected_slaves"] == b"0", 20, "the end of the transfer")
+        assert primary.info("persistence")[b"rdb_bgsave_in_progress"] == b"0"

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from gossamer.persistence.doors import Job
 from gossamer.server.storage import SystemDisk, SystemProcesses
+from support.servers import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +143,39 @@ def test_a_child_keeps_no_port_busy() -> None:
             time.sleep(0.01)
     finally:
         processes.kill(child)
+
+
+PARENT = """
+import time
+from gossamer.persistence.doors import Job
+from gossamer.server.storage import SystemProcesses
+
+class Sleep(Job):
+    def run(self):
+        print("ready", flush=True)
+        time.sleep(60)
+        return 0
+
+print(SystemProcesses().fork(Sleep()), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
+def test_a_child_does_not_outlive_a_server_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        words = [parent.stdout.readline().strip() for _ in range(2)]
+        assert "ready" in words
+        child = next(word for word in words if word.isdigit())
+        parent.kill()
+        parent.wait()
+        wait_until(lambda: not is_running(child), 10, "the end of the child")
+
+
+def is_running(process_id: str) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"  # somebody else may not have waited for it yet

@@ -148,15 +148,6 @@ def acknowledges_what_it_read(self: PrimaryLink) -> None:
     self.door.send(b"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$%d\r\n%d\r\n" % (len(b"%d" % offset), offset))
 
 
-def knows_a_history_too_early(original: Any) -> Any:
-    def hear_header(self: PrimaryLink, line: bytes) -> None:
-        known = self.knows_history
-        original(self, line)
-        self.knows_history = known
-
-    return hear_header
-
-
 def keeps_its_history(self: PrimaryLink) -> None:
     """What is replaced still counts as the data set of where the server stood."""
 
@@ -235,7 +226,6 @@ VARIANTS: Final[dict[str, list[Patch]]] = {
     "the stream does not find what is due": [(IncomingStream, "apply", hides_from_the_stream)],
     "acknowledges what it has not run": [(PrimaryLink, "acknowledge", instead(acknowledges_what_it_read))],
     "asks to go on from a half loaded data set": [
-        (PrimaryLink, "hear_header", knows_a_history_too_early),
         (PrimaryLink, "drop_history", instead(keeps_its_history)),
     ],
     "the offset moves within a transaction": [(IncomingStream, "end", counts_within_transactions)],

@@ -48,6 +48,7 @@ from gossamer.engine.gates import (
     GATE_STALE,
 )
 from gossamer.engine.pausing import must_pause
+from gossamer.engine.replica_clients import NO_KEYSPACE, may_ask
 from gossamer.resp.errors import (
     GUARDED,
     OUT_OF_MEMORY,
@@ -94,6 +95,8 @@ def admit(engine: Engine, client: Client, command: Command, argv: list[bytes]) -
         denied = refusal_text(engine, client, command, argv)
         if denied is not None:
             return engine.refuse(client, command, denied)
+    if client.is_replica and not may_ask(command):
+        return engine.refuse(client, command, NO_KEYSPACE)
     obeys: bool = client.brings_own_data
     if engine.gate & GATE_MEMORY and not obeys and not admit_memory(engine, client, flags):
         return engine.refuse(client, command, OUT_OF_MEMORY)

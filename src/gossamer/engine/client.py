@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GATE_AUTHENTICATION: Final = 1 << 0
 GATE_MULTI: Final = 1 << 1
 GATE_SUBSCRIBED: Final = 1 << 2
-GATE_REPLY: Final = 1 << 3  # CLIENT REPLY OFF or SKIP
+GATE_REPLY: Final = 1 << 3  # CLIENT REPLY OFF or SKIP, or a replica
 GATE_NO_TOUCH: Final = 1 << 4
 GATE_CLOSING: Final = 1 << 5
 GATE_ACL: Final = 1 << 6  # its user may not do everything

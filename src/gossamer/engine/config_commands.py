@@ -16,7 +16,7 @@ from gossamer.engine.command_log import NEVER
 from gossamer.engine.config import Config, SetError, pairs_of
 from gossamer.engine.config_file import FileError, rewrite
 from gossamer.engine.engine import Engine
-from gossamer.engine.gates import GATE_LOADING, GATE_MEMORY
+from gossamer.engine.gates import GATE_ASYNC_LOADING, GATE_LOADING, GATE_MEMORY
 from gossamer.keyspace.state import ACCESS_LFU, ACCESS_LRU
 
 HELP: Final = (
@@ -51,7 +51,7 @@ def config_set(client: Client, argv: list[bytes]) -> None:
     try:
         pairs = pairs_of(argv)
         allowed = config.allows("enable-protected-configs", is_local(client))
-        config.set(pairs, allowed, engine.gate & GATE_LOADING != 0)
+        config.set(pairs, allowed, engine.gate & (GATE_LOADING | GATE_ASYNC_LOADING) != 0)
     except SetError as error:
         raise CommandError(error.reply) from None
     finally:

@@ -63,6 +63,7 @@ from gossamer.engine.latency import LatencyMonitor
 from gossamer.engine.migration_door import MigrationTargets
 from gossamer.engine.monitors import Monitors
 from gossamer.engine.pubsub import PubSub
+from gossamer.engine.replica_clients import drop_reply
 from gossamer.engine.replication_door import ReplicationDoor
 from gossamer.engine.scripting import Scripts
 from gossamer.engine.snapshot_door import RewriteDoor, SnapshotDoor
@@ -282,8 +283,12 @@ class Engine:
             self.serve_ready()
 
     def execute_muted(self, client: Client, argv: list[bytes]) -> None:
-        """Run a request of a client that said CLIENT REPLY OFF or SKIP: its reply is dropped."""
+        """Run a request of a client that said CLIENT REPLY OFF or SKIP, or of a replica: its reply is dropped."""
         mark: i64 = len(client.reply.out)
+        if client.is_replica:
+            self.process(client, argv)
+            drop_reply(self, client, argv, mark)
+            return
         if client.reply_mode == REPLY_SKIP:
             client.reply_mode = REPLY_SKIPPING
         self.process(client, argv)

@@ -76,7 +76,7 @@ class EngineFacts(InfoSource):
         if engine.limits.compat >= 80:
             facts[b"availability_zone"] = engine.config.text("availability-zone")
         facts[b"eventloop_cycles"] = statistics.loop_cycles
-        facts[b"connected_clients"] = len(engine.clients)
+        facts[b"connected_clients"] = len(engine.clients) - engine.replication.count()
         facts[b"blocked_clients"] = len(engine.blocking.clients) + len(engine.paused_clients)
         facts[b"client_recent_max_input_buffer"] = max(
             [int(statistics.input_buffer_peak), *statistics.input_buffer_peaks]

@@ -79,6 +79,7 @@ class KeyspaceEvents(KeyspaceListener):
 
     def on_flushed_all(self) -> None:
         self.engine.snapshots.on_flushed_all()
+        self.engine.replication.on_flushed_all()
 
     def on_emptying(self, db_index: i64) -> None:
         self.engine.tracking.flush_due = (

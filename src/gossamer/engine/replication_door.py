@@ -13,6 +13,10 @@ class ReplicationDoor:
         """The end of what was told to replicas so far."""
         return 0
 
+    def count(self) -> i64:
+        """How many replicas there are."""
+        return 0
+
     def count_at(self, offset: i64) -> i64:
         """How many replicas have everything up to there."""
         return 0
@@ -23,6 +27,9 @@ class ReplicationDoor:
 
     def ask(self) -> None:
         """Have the replicas say soon how far they are."""
+
+    def on_flushed_all(self) -> None:
+        """Every database was emptied: a snapshot for replicas that is under way is out of date."""
 
     def forget(self, client: Client) -> None:
         """The connection of a replica is gone."""

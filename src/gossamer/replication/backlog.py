@@ -3,7 +3,8 @@
 Owns the bytes and their offsets. Must not know what they say, nor who reads them.
 
 Invariants: offsets count from 1 and never fall; `first` is the offset of the oldest byte held, `end` that of the
-newest, and `end == first - 1` where there is none; at least the last `size_bytes` are held once they were written.
+newest, and `end == first - 1` where there is none; at least the last `size_bytes` are held once they were written,
+and after a trim at most one block more.
 """
 
 from typing import Final, final
@@ -11,6 +12,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 BLOCK_BYTES: Final = 16384
+BLOCKS_AT_LEAST: Final = 16  # in a full backlog: so much more than its size is held at most, as a part of it
 SPARE_BLOCKS: Final = 64  # dropped ones that stay at the head of the list before it is shortened
 
 
@@ -34,6 +36,15 @@ class Backlog:
         return self.first <= offset <= self.end + 1
 
     def append(self, data: bytes) -> None:
+        size: i64 = len(data)
+        most: i64 = max(BLOCK_BYTES, self.size_bytes // BLOCKS_AT_LEAST)
+        if size <= most:
+            self.append_block(data)
+            return
+        for start in range(0, size, most):
+            self.append_block(data[start : start + most])
+
+    def append_block(self, data: bytes) -> None:
         size: i64 = len(data)
         if size == 0:
             return

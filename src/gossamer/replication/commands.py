@@ -114,7 +114,11 @@ def psync(client: Client, argv: list[bytes]) -> None:
         primary.take_over(client, argv[1])
     if len(client.reply.out) > 0 or client.door.unsent_bytes() > 0:
         raise CommandError(PENDING_OUTPUT)
-    offset: i64 = to_int64(argv[2]) if is_int64(argv[2]) else -1
+    if not is_int64(argv[2]):
+        name = primary.replica_of(client).label()
+        primary.door.log(f"Replica {name} asks for synchronization but with a wrong offset")
+        raise CommandError(NOT_INTEGER)
+    offset: i64 = to_int64(argv[2])
     replication_id = argv[1] if offset >= 0 else b"?"
     primary.synchronize(client, replication_id, offset, True)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from gossamer.base.errors import CommandError
-from gossamer.engine.client import Client
+from gossamer.engine.client import GATE_REPLY, Client
 from gossamer.engine.engine import Engine
 from gossamer.engine.gates import GATE_REPLICAS
 from gossamer.engine.replication_door import ReplicationDoor
@@ -62,6 +62,10 @@ class Replica:
         self.acknowledged: i64 = 0
         self.durable: i64 = 0
         self.acknowledged_us: i64 = 0
+        self.left_of_snapshot: i64 = (
+            0  # bytes that were passed on to it and that its connection has not taken
+        )
+        self.progress_us: i64 = 0  # when that changed last
         self.since_us: i64 = 0  # it waits for a snapshot
         self.awaits_acknowledgement: bool = False  # the stream starts with its first
         self.soft_limit_since_us: i64 = 0
@@ -138,6 +142,9 @@ class Primary(ReplicationDoor):
         """Those that have asked for the stream, oldest first."""
         return [replica for replica in self.replicas.values() if replica.state != HANDSHAKE]
 
+    def count(self) -> i64:
+        return len(self.attached())
+
     # -- the role of this server --------------------------------------------------------------------------
 
     def become_replica(self) -> None:
@@ -213,6 +220,7 @@ class Primary(ReplicationDoor):
             return
         replica.acknowledges = by_psync
         client.is_replica = True
+        client.set_gate(GATE_REPLY, True)
         self.door.log(f"Replica {replica.label()} asks for synchronization")
         if by_psync and self.go_on(replica, replication_id, offset):
             return
@@ -251,6 +259,12 @@ class Primary(ReplicationDoor):
             f"{int(backlog.end - offset + 1)} bytes of backlog starting from offset {int(offset)}."
         )
         return True
+
+    def on_flushed_all(self) -> None:
+        """Those who wait for a snapshot that is under way come back for a new one, which is soon made."""
+        for replica in self.attached():
+            if replica.state == WAIT_END:
+                replica.client.door.close()
 
     def open_stream(self) -> None:
         """Keep what is told from now on; a history that was not kept from here on has another name."""
@@ -420,6 +434,13 @@ class Primary(ReplicationDoor):
             if replica.state == ONLINE and replica.acknowledges and silent:
                 self.door.log(f"Disconnecting timedout replica (streaming sync): {replica.label()}")
                 replica.client.door.close()
+            elif (
+                replica.state == WAIT_END
+                and replica.left_of_snapshot > 0
+                and self.engine.now_us - replica.progress_us > timeout_us
+            ):
+                self.door.log(f"Disconnecting timedout replica (full sync): {replica.label()}")
+                replica.client.door.close()  # the others would wait for it for ever
             elif replica.state == WAIT_START or (replica.state == WAIT_END and self.door.runs_to_disk()):
                 replica.client.reply.raw(b"\n")  # patience: a snapshot is being made
                 replica.client.mark_pending()

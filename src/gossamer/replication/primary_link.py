@@ -206,7 +206,7 @@ class PrimaryLink:
         self.asked = []
         self.ask(ASKED_PING, [b"PING"])
 
-    def lost(self, reason: str) -> None:
+    def lost(self, reason: str, by_peer: bool = True) -> None:
         """The connection is gone, or could not be made: it is tried again."""
         before: i64 = self.state
         if before < CONNECTING:
@@ -220,12 +220,14 @@ class PrimaryLink:
             self.connect()  # at once: what we miss may soon leave the backlog
         else:
             self.door.log(f"Error condition on socket for SYNC: {reason}")
+            if by_peer and before in (TRANSFER, LOADING):
+                self.connect()  # as Redis does; what fails on this side is tried again with patience
 
     def break_off(self, reason: str) -> None:
         """End the connection from this side, and try again."""
         if self.state >= CONNECTING:
             self.door.disconnect()
-            self.lost(reason)
+            self.lost(reason, False)
 
     def forget_connection(self) -> None:
         """What belongs to one connection only."""
@@ -388,7 +390,6 @@ class PrimaryLink:
             return
         self.header_seen = True
         self.snapshot_bytes = self.coming_bytes
-        self.knows_history = False
         size = "streaming from master with EOF" if self.mark else f"receiving {int(self.coming_bytes)} bytes"
         self.door.log(f"MASTER <-> REPLICA sync: {size}")
         self.door.begin_snapshot(self.coming_bytes)
@@ -436,7 +437,8 @@ class PrimaryLink:
         self.door.complete_snapshot()
 
     def drop_history(self) -> None:
-        """The data set is about to be replaced: nobody can go on from what was."""
+        """The data set is about to be replaced: nobody can go on from what was, here or further down."""
+        self.knows_history = False
         self.primary.abandon_stream()
         self.engine.own_expiring.forget()
 

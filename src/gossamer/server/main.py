@@ -205,8 +205,7 @@ def stop_for_signal(server: Server, log: Log, name: str) -> None:
     words = server.config.choice(options).split()
     save = True if b"save" in words else False if b"nosave" in words else None
     now = b"now" in words or server.shutdown.waits
-    if server.shut_down(save, now, b"force" in words) is not None:
-        log.warning("Errors trying to shut down the server. Check the logs for more information.")
+    server.shut_down(save, now, b"force" in words)
 
 
 def collect_never() -> None:

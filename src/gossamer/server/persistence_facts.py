@@ -38,7 +38,8 @@ class PersistenceFacts(InfoSource):
         facts[b"rdb_last_load_keys_loaded"] = int(snapshots.keys_loaded)
         self.add_aof_facts(facts, now_s)
         if persistence.loading is not None:
-            self.add_loading_facts(facts, persistence.loading)
+            facts[b"loading"] = 1
+            add_loading_facts(facts, persistence.loading, persistence)
 
     def add_aof_facts(self, facts: dict[bytes, bytes | int], now_s: int) -> None:
         rewrites = self.persistence.rewrites
@@ -65,15 +66,17 @@ class PersistenceFacts(InfoSource):
             facts[b"aof_pending_bio_fsync"] = 1 if aof.sync_is_pending() else 0
             facts[b"aof_delayed_fsync"] = int(aof.delayed_syncs)
 
-    def add_loading_facts(
-        self, facts: dict[bytes, bytes | int], loading: SnapshotLoading | AofLoading
-    ) -> None:
-        total, loaded = int(loading.total_bytes), int(loading.loaded_bytes())
-        since_us = int(self.persistence.loading_since_us)
-        elapsed_s = (int(self.persistence.engine.now_us) - since_us) / 1_000_000
-        facts[b"loading"] = 1
-        facts[b"loading_start_time"] = since_us // 1_000_000
-        facts[b"loading_total_bytes"] = total
-        facts[b"loading_loaded_bytes"] = loaded
-        facts[b"loading_loaded_perc"] = f"{100 * loaded / max(1, total):.2f}".encode()
-        facts[b"loading_eta_seconds"] = int(elapsed_s * (total - loaded) / loaded) if loaded else 1
+
+def add_loading_facts(
+    facts: dict[bytes, bytes | int], loading: SnapshotLoading | AofLoading, persistence: "Persistence"
+) -> None:
+    """How far a load is: that of the start, or that of a replica's new data set (of an unknown size, perhaps)."""
+    total, loaded = int(loading.total_bytes), int(loading.loaded_bytes())
+    since_us = int(persistence.loading_since_us)
+    elapsed_s = (int(persistence.engine.now_us) - since_us) / 1_000_000
+    left = max(0, total - loaded)
+    facts[b"loading_start_time"] = since_us // 1_000_000
+    facts[b"loading_total_bytes"] = total
+    facts[b"loading_loaded_bytes"] = loaded
+    facts[b"loading_loaded_perc"] = f"{100 * loaded / max(1, total):.2f}".encode()
+    facts[b"loading_eta_seconds"] = int(elapsed_s * left / loaded) if loaded else 1

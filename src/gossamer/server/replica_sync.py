@@ -294,7 +294,9 @@ class ReplicaSync(LinkDoor):
                 raise loading.source.fail("Bytes remain behind the end of the snapshot")
             self.take(loading)
         except (CorruptError, OSError) as error:
-            self.end_loading(f"Failed trying to load the MASTER synchronization DB: {error}")
+            place = int(loading.loaded_bytes())
+            self.log(f"Internal error in RDB reading offset {place}: {error}")
+            self.end_loading("Failed trying to load the MASTER synchronization DB")
         except CommandError as refusal:
             text = refusal.message.decode("utf-8", "replace")
             self.end_loading(f"Failed trying to load the MASTER synchronization DB: {text}")

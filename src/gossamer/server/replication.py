@@ -16,7 +16,7 @@ from gossamer.engine.client import Client
 from gossamer.engine.config import REPLICA
 from gossamer.engine.doors import InfoSource
 from gossamer.engine.engine import Engine
-from gossamer.engine.gates import GATE_LOADING
+from gossamer.engine.gates import GATE_ASYNC_LOADING, GATE_LOADING
 from gossamer.persistence.doors import Job
 from gossamer.persistence.snapshot import READERS_REDIS, READERS_UNKNOWN, READERS_VALKEY, SnapshotContent
 from gossamer.replication.primary import (
@@ -37,6 +37,7 @@ from gossamer.server.log import Log
 from gossamer.server.loop import Loop
 from gossamer.server.oom_score import OomScore
 from gossamer.server.persistence import Persistence
+from gossamer.server.persistence_facts import add_loading_facts
 from gossamer.server.replica_sync import ReplicaSync
 
 PIECE_BYTES: Final = 65536
@@ -124,6 +125,7 @@ class Replication(TransferDoor):
         self.sync = ReplicaSync(engine, loop, persistence, self.primary, engine.config, log, oom_score)
         self.link = self.sync.link
         self.child_id: i64 = -1
+        self.ended: i64 | None = None  # the status of a child whose last bytes are still passed on
         self.pipe: Pipe | None = None
         self.path = ""  # of the file that the child writes
         self.descriptor = -1  # of that file
@@ -137,6 +139,7 @@ class Replication(TransferDoor):
             engine.config.on_change(name, self.link.judge)
         for name in ("min-replicas-to-write", "min-replicas-max-lag"):
             engine.config.on_change(name, self.primary.judge_writes)
+        engine.config.on_change("repl-backlog-size", self.resize_backlog)
 
     # -- where we stand -----------------------------------------------------------------------------------
 
@@ -168,6 +171,11 @@ class Replication(TransferDoor):
             (b"repl-id", stream.replication_id),
             (b"repl-offset", b"%d" % stream.offset()),
         ]
+
+    def resize_backlog(self) -> None:
+        backlog = self.primary.stream.backlog
+        if backlog is not None:
+            backlog.size_bytes = self.engine.config.number("repl-backlog-size")
 
     # -- snapshots ----------------------------------------------------------------------------------------
 
@@ -209,11 +217,13 @@ class Replication(TransferDoor):
         if to_disk:
             self.descriptor = writer
             self.logbook.notice("Starting BGSAVE for SYNC with target: disk")
+            self.logbook.notice(f"Background saving started by pid {int(self.child_id)}")
         else:
             os.close(writer)
             self.pipe = Pipe(self, reader)
             self.watch_pipe(True)
             self.logbook.notice("Starting BGSAVE for SYNC with target: replicas sockets")
+            self.logbook.notice(f"Background RDB transfer started by pid {int(self.child_id)}")
         return True
 
     def tell_persistence(self) -> None:
@@ -229,14 +239,17 @@ class Replication(TransferDoor):
         if file is not None:
             os.close(file.descriptor)
         if self.child_id != -1 and not self.receivers():
-            self.logbook.notice("No replica waits for the snapshot any more: its child is ended")
+            kind = "Diskless rdb transfer" if self.descriptor < 0 else "Background transfer"
+            self.logbook.notice(f"{kind}, last replica dropped, killing fork child.")
             self.cancel()
 
     def cancel(self) -> None:
         """End the child; what it made is dropped."""
         if self.child_id != -1:
-            self.persistence.processes.kill(self.child_id)
+            if self.ended is None:
+                self.persistence.processes.kill(self.child_id)
             self.child_id = -1
+            self.ended = None
         self.close_pipe()
         self.close_file()
         self.tell_persistence()
@@ -267,7 +280,7 @@ class Replication(TransferDoor):
         passed = 0
         while self.pipe is not None and passed < TURN_BYTES:
             receivers = self.receivers()
-            if any([unsent(replica.client) > 0 for replica in receivers]):
+            if self.note_progress(receivers):
                 self.watch_pipe(False)  # before_flush() looks again
                 return
             try:
@@ -275,6 +288,9 @@ class Replication(TransferDoor):
             except BlockingIOError:
                 break
             if not data:
+                self.logbook.notice(
+                    f"Diskless rdb transfer, done reading from pipe, {len(receivers)} replicas still up."
+                )
                 self.close_pipe()
                 self.reap()
                 return
@@ -284,14 +300,29 @@ class Replication(TransferDoor):
                 replica.client.door.flush()
         self.watch_pipe(True)
 
+    def note_progress(self, receivers: list[Replica]) -> bool:
+        """Whether one of them has not taken all yet; when each last took something is kept."""
+        waiting = False
+        for replica in receivers:
+            left = unsent(replica.client)
+            if left != replica.left_of_snapshot:
+                replica.left_of_snapshot = left
+                replica.progress_us = self.engine.now_us
+            waiting = waiting or left > 0
+        return waiting
+
     def reap(self) -> None:
         """See whether the child has ended, and give its snapshot to those who wait for it."""
-        if self.child_id == -1 or self.pipe is not None:
+        if self.child_id == -1:
             return
-        status = self.persistence.processes.exit_status(self.child_id)
-        if status is None:
-            return
+        if self.ended is None:
+            self.ended = self.persistence.processes.exit_status(self.child_id)
+        status = self.ended
+        if status is None or (status == 0 and self.pipe is not None):
+            return  # at work; or the last it made is still in the pipe
+        self.close_pipe()
         self.child_id = -1
+        self.ended = None
         receivers = self.receivers()
         diskless = self.descriptor < 0
         if status != 0:
@@ -419,9 +450,6 @@ class Replication(TransferDoor):
         self.primary.failover.advance()
         if now_ms // 1000 != self.last_second:
             self.last_second = now_ms // 1000
-            backlog = self.primary.stream.backlog
-            if backlog is not None:
-                backlog.size_bytes = self.engine.config.number("repl-backlog-size")
             self.primary.each_second()
             if not self.engine.gate & GATE_LOADING or self.link.state >= CONNECTING:
                 self.link.each_second()
@@ -448,6 +476,11 @@ class ReplicationFacts(InfoSource):
     def add_facts(self, facts: dict[bytes, bytes | int]) -> None:
         self.replication.primary.add_facts(facts)
         self.replication.link.add_facts(facts)
+        sync = self.replication.sync
+        if sync.loading is not None:
+            beside = self.replication.engine.gate & GATE_ASYNC_LOADING
+            facts[b"async_loading" if beside else b"loading"] = 1
+            add_loading_facts(facts, sync.loading, self.replication.persistence)
 
 
 @final

@@ -79,6 +79,7 @@ class Shutdown(CronTask):
         """Save as asked, and end the server; False where the save failed and the server goes on."""
         self.tell_of_replicas()
         if not self.persistence.before_shutdown(self.save, self.force):
+            self.log.warning("Errors trying to shut down the server. Check the logs for more information.")
             self.call_off()
             return False
         self.end()

@@ -4,6 +4,7 @@ import os
 import queue
 import signal
 import stat
+import sys
 import threading
 import time
 from typing import Final, final
@@ -13,6 +14,7 @@ from mypy_extensions import i64
 from gossamer.persistence.doors import Background, BackgroundTask, Disk, InputFile, Job, OutputFile, Processes
 from gossamer.server.oom_score import OomScore
 
+PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 # Bytes and size, without the times of the file, where the system can do that.
 SYNC_FILE: Final = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
 
@@ -150,6 +152,7 @@ class SystemProcesses(Processes):
 
     def fork(self, job: Job) -> i64:
         self.close_pipe()
+        parent_id = os.getpid()
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             process_id = os.fork()
@@ -163,6 +166,7 @@ class SystemProcesses(Processes):
             return process_id
         status = 1
         try:
+            end_with(parent_id)
             close_sockets()
             if self.oom_score is not None:
                 self.oom_score.apply_in_child()
@@ -209,6 +213,19 @@ class SystemProcesses(Processes):
             os.waitpid(int(process_id), 0)
         except (ChildProcessError, ProcessLookupError):
             return
+
+
+def end_with(parent_id: int) -> None:
+    """Have this process end when its parent does, where the system can do that: nobody waits for it then."""
+    if sys.platform == "linux":
+        try:
+            import ctypes  # in the child: the server itself has no use for it
+
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        except (ImportError, AttributeError):
+            pass  # a system without it
+    if os.getppid() != parent_id:
+        os._exit(1)
 
 
 def close_sockets() -> None:
