@@ -233,9 +233,11 @@ class Run:
         if node is to or not node.alive or node.engine.gate & GATE_LOADING or node is self.primary:
             return
         above: Node | None = to
+        passed = {node}
         while above is not None:
-            if above is node:
+            if above in passed:
                 return
+            passed.add(above)
             above = above.follows()
         node.follow(to)
 
