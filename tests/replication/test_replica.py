@@ -414,7 +414,7 @@ def attached(node: Node) -> WireClient:
     client = WireClient(node.server.port)
     client.send("SYNC")
     wait_until(lambda: b"state=online" in node.info().get(b"slave0", b""), 20, "the snapshot")
-    client.socket.settimeout(5)
+    client.socket.settimeout(20)
     return client
 
 
